@@ -1,0 +1,1 @@
+//! Benchmarks of every room, each beside its peer.

@@ -1,0 +1,2 @@
+//! The moiety command.
+fn main() {}

@@ -1,0 +1,49 @@
+//! The errors of this room.
+
+use std::path::PathBuf;
+
+/// Why an encoder could not be loaded, trained or used.
+#[derive(Debug, thiserror::Error)]
+pub enum EncoderError {
+    /// The caller's text cannot be encoded.
+    #[error("text {index}: {reason}")]
+    Text {
+        /// Position in the batch.
+        index: usize,
+        /// What is wrong and what to do.
+        reason: String,
+    },
+    /// The caller's molecule cannot be encoded.
+    #[error("molecule {index}: {reason}")]
+    Molecule {
+        /// Position in the batch.
+        index: usize,
+        /// What is wrong and what to do.
+        reason: String,
+    },
+    /// A file of a model directory or of a training set is missing or unreadable.
+    #[error("cannot read {path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A model directory does not hold what its config promises.
+    #[error("model {path}: {reason}")]
+    Model {
+        /// The file or directory.
+        path: PathBuf,
+        /// The name of what differs and what was expected.
+        reason: String,
+    },
+    /// A configuration value is out of its range.
+    #[error("config: {0}")]
+    Config(String),
+    /// The tensor library failed; a bug or a lack of memory.
+    #[error("tensor computation failed: {0}")]
+    Tensor(#[from] candle_core::Error),
+}
+
+/// Short for this room's results.
+pub type Result<T> = std::result::Result<T, EncoderError>;

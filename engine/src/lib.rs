@@ -1,0 +1,1 @@
+//! Records, durability and search.

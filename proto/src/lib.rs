@@ -1,0 +1,1 @@
+//! Moiety's wire contract: the moiety.v1 package.
