@@ -1,1 +1,29 @@
 //! Structures in, facts out: the only room that knows what a molecule is.
+//!
+//! It is a reader of SMILES, InChI and mol blocks that answers with identity, properties, graph
+//! features, fragments and fingerprints, agreeing with RDKit as stated in `RDKIT.md`. It is not a
+//! drawing or a modelling tool, and it stores and searches nothing.
+//!
+//! ```
+//! use moiety_chem::Molecule;
+//!
+//! let aspirin = Molecule::from_smiles("CC(=O)Oc1ccccc1C(=O)O")?;
+//! assert_eq!(aspirin.heavy_atoms(), 13);
+//! assert_eq!(aspirin.graph().bonds.len(), 13);
+//! # Ok::<(), moiety_chem::ChemError>(())
+//! ```
+
+mod brics;
+mod error;
+mod fingerprint;
+mod foreign;
+mod graph;
+pub mod limits;
+mod molecule;
+mod morgan;
+mod topology;
+
+pub use error::{ChemError, Place};
+pub use fingerprint::{FINGERPRINT_BITS, Fingerprint};
+pub use graph::{GraphBond, GraphFeatures, UNREACHABLE};
+pub use molecule::{Molecule, NormalisationStep, Structure};

@@ -1,0 +1,67 @@
+//! What can be wrong with a structure, told so that its owner can mend it.
+
+/// Why a structure was refused. All kinds but `Internal` are the caller's fault.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChemError {
+    /// The text is larger or deeper than this room accepts.
+    #[error("{what} is {found}, above the limit of {limit}; split or shorten the structure")]
+    TooLarge {
+        /// What was counted, for example `SMILES length in bytes`.
+        what: &'static str,
+        /// The count found.
+        found: usize,
+        /// The bound, one of the constants of [`crate::limits`].
+        limit: usize,
+    },
+    /// The text does not follow its notation.
+    #[error("cannot read {notation}: {reason} at {place}")]
+    Syntax {
+        /// `SMILES`, `InChI`, `mol block` or `SDF`.
+        notation: &'static str,
+        /// What is wrong.
+        reason: String,
+        /// Where: `character 5`, `line 3` or `unknown place`.
+        place: Place,
+    },
+    /// The text is well formed but no such molecule can exist.
+    #[error("chemically impossible structure: {reason}")]
+    Chemistry {
+        /// Which rule is broken, and at which atom when that is known.
+        reason: String,
+    },
+    /// The notation is known but this build cannot read or write the case.
+    #[error("not supported: {reason}")]
+    Unsupported {
+        /// What is missing, and what to send instead.
+        reason: String,
+    },
+    /// The chemistry library failed on input it should have handled.
+    #[error("internal failure while {during}: {reason}")]
+    Internal {
+        /// The step that failed.
+        during: &'static str,
+        /// What the library said.
+        reason: String,
+    },
+}
+
+/// Where in the input something is wrong; characters and lines are counted from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// A character of a one-line notation.
+    Character(usize),
+    /// A line of a block.
+    Line(usize),
+    /// The reader could not say.
+    Unknown,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Character(n) => write!(f, "character {n}"),
+            Self::Line(n) => write!(f, "line {n}"),
+            Self::Unknown => write!(f, "an unknown place"),
+        }
+    }
+}
