@@ -1,1 +1,5 @@
 //! Vectors in, nearest neighbours out.
+
+mod error;
+
+pub use error::IndexError;

@@ -1,0 +1,104 @@
+//! Collections: what one is asked to be, and what it says of itself.
+
+/// How vectors of a collection are compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Metric {
+    /// The angle alone.
+    #[default]
+    Cosine,
+    /// The dot product, length included.
+    Dot,
+}
+
+/// What an acknowledgement promises.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Durability {
+    /// The write-ahead log is on the disk (`fsync`) before the answer: acknowledged records survive power loss.
+    #[default]
+    Fsync,
+    /// The log is with the operating system before the answer: acknowledged records survive a crash of this process,
+    /// but the last moments may be lost with the power. Faster for small batches.
+    Wal,
+}
+
+/// Shape of the graph of each index; defaults suit collections of up to some millions of records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct HnswParams {
+    /// Links per point and layer, 2 to `moiety_index::MAX_M`.
+    pub m: usize,
+    /// Width of the search when a point is linked.
+    pub ef_construction: usize,
+    /// Width of a search unless it says otherwise.
+    pub ef_search: usize,
+}
+
+impl Default for HnswParams {
+    fn default() -> Self {
+        Self { m: 16, ef_construction: 200, ef_search: 128 }
+    }
+}
+
+/// What a new collection should be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CollectionConfig {
+    /// Letters, digits, `_`, `-` and `.`, not starting with a dot; at most `limits::MAX_NAME_BYTES` bytes.
+    pub name: String,
+    /// How vectors are compared.
+    pub metric: Metric,
+    /// Shape of the graphs.
+    pub hnsw: HnswParams,
+    /// What an acknowledgement promises.
+    pub durability: Durability,
+}
+
+impl CollectionConfig {
+    /// A collection with default settings.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..Self::default() }
+    }
+}
+
+/// What a collection is, fixed when it was created.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CollectionInfo {
+    /// As it was asked for.
+    pub config: CollectionConfig,
+    /// Name of the model of its vectors.
+    pub model: String,
+    /// Fingerprint of that model.
+    pub fingerprint: String,
+    /// Length of global vectors.
+    pub global_dim: usize,
+    /// Length of fragment and token vectors.
+    pub part_dim: usize,
+    /// Format version it was written with.
+    pub format_version: u32,
+}
+
+/// How large a collection is, and how ready.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CollectionStats {
+    /// Live records.
+    pub records: u64,
+    /// The index of molecules.
+    pub molecules: SideStats,
+    /// The index of texts.
+    pub texts: SideStats,
+    /// Rough bytes on disk.
+    pub disk_bytes: u64,
+}
+
+/// One index of a collection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SideStats {
+    /// Live vectors.
+    pub vectors: u64,
+    /// Deleted vectors that still take memory until the next open.
+    pub tombstones: u64,
+    /// Vectors linked into the graph; the others are searched exactly.
+    pub linked: u64,
+    /// Rough bytes of memory.
+    pub memory_bytes: u64,
+}

@@ -1,0 +1,158 @@
+//! The errors of this room, coarse in kind and specific in what they say.
+
+use std::path::PathBuf;
+
+/// What a caller can do about an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The request is wrong; sending it again does not help.
+    Invalid,
+    /// What the request names does not exist.
+    NotFound,
+    /// What the request would make exists already.
+    AlreadyExists,
+    /// The state of the database forbids it: another model, another format, another process.
+    Refused,
+    /// Stored bytes are not what was written.
+    Corrupt,
+    /// A fault of this program, the system or the disk.
+    Internal,
+}
+
+/// Why the engine could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// One argument is wrong.
+    #[error("{field}: {reason}")]
+    Invalid {
+        /// The argument, as a path (`limit`, `filter.and[1].range`).
+        field: String,
+        /// What is wrong and which values are allowed.
+        reason: String,
+    },
+    /// No collection has this name.
+    #[error("no collection named {name:?}; create it first, or list the collections")]
+    CollectionNotFound {
+        /// The name asked for.
+        name: String,
+    },
+    /// A collection of this name exists.
+    #[error("a collection named {name:?} exists already; drop it first, or choose another name")]
+    CollectionExists {
+        /// The name asked for.
+        name: String,
+    },
+    /// A record that a query or an explanation refers to does not exist.
+    #[error("no record {id:?} in collection {collection:?}")]
+    RecordNotFound {
+        /// The collection.
+        collection: String,
+        /// The identifier asked for.
+        id: String,
+    },
+    /// A record exists, but not the side of it that is needed.
+    #[error("record {id:?} has no {side}, so nothing can be compared with it")]
+    SideMissing {
+        /// The identifier asked for.
+        id: String,
+        /// `molecule` or `text`.
+        side: &'static str,
+    },
+    /// The directory belongs to another process.
+    #[error("{path} is in use by another process; stop it, or choose another directory: {reason}")]
+    Locked {
+        /// The data directory.
+        path: PathBuf,
+        /// What the store said.
+        reason: String,
+    },
+    /// A collection was written with another model.
+    #[error(
+        "collection {collection:?} holds vectors of model {stored_name:?} ({stored}), but {loaded_name:?} ({loaded}) \
+         is loaded; open it with its own model, or import the records into a new directory"
+    )]
+    ModelMismatch {
+        /// The collection.
+        collection: String,
+        /// Fingerprint in the store.
+        stored: String,
+        /// Name of the model in the store.
+        stored_name: String,
+        /// Fingerprint of the encoder given.
+        loaded: String,
+        /// Name of the encoder given.
+        loaded_name: String,
+    },
+    /// The store was written by another version of this program.
+    #[error(
+        "the store has format version {found}, this program reads version {supported}; use a matching release"
+    )]
+    UnsupportedFormat {
+        /// Version in the store.
+        found: u32,
+        /// Version of this program.
+        supported: u32,
+    },
+    /// Stored bytes are not what was written.
+    #[error("corrupt {what}: {reason}")]
+    Corrupt {
+        /// Which value.
+        what: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The query's molecule cannot be read.
+    #[error("query.molecule: {0}")]
+    Structure(#[source] moiety_chem::ChemError),
+    /// The encoder failed.
+    #[error(transparent)]
+    Encoder(#[from] moiety_encoder::EncoderError),
+    /// The index failed.
+    #[error("index: {0}")]
+    Index(#[from] moiety_index::IndexError),
+    /// The store failed; what was not acknowledged may be lost, nothing else.
+    #[error("store: {0}")]
+    Store(String),
+    /// A file or directory could not be used.
+    #[error("cannot use {path}: {source}")]
+    Io {
+        /// The path.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl EngineError {
+    /// What a caller can do about it.
+    pub fn kind(&self) -> ErrorKind {
+        use moiety_encoder::EncoderError as E;
+        match self {
+            Self::Invalid { .. } | Self::SideMissing { .. } | Self::Structure(_) => {
+                ErrorKind::Invalid
+            }
+            Self::Encoder(E::Text { .. } | E::Molecule { .. }) => ErrorKind::Invalid,
+            Self::Index(error) if error.is_callers_fault() => ErrorKind::Invalid,
+            Self::CollectionNotFound { .. } | Self::RecordNotFound { .. } => ErrorKind::NotFound,
+            Self::CollectionExists { .. } => ErrorKind::AlreadyExists,
+            Self::Locked { .. } | Self::ModelMismatch { .. } | Self::UnsupportedFormat { .. } => {
+                ErrorKind::Refused
+            }
+            Self::Corrupt { .. } => ErrorKind::Corrupt,
+            Self::Encoder(_) | Self::Index(_) | Self::Store(_) | Self::Io { .. } => {
+                ErrorKind::Internal
+            }
+        }
+    }
+
+    pub(crate) fn invalid(field: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Invalid { field: field.into(), reason: reason.into() }
+    }
+
+    pub(crate) fn corrupt(what: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Corrupt { what: what.into(), reason: reason.into() }
+    }
+}
+
+/// Short for this room's results.
+pub type Result<T> = std::result::Result<T, EngineError>;

@@ -1,0 +1,65 @@
+//! The errors of this room.
+
+/// Why an index could not be made, or refused what it was given.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum IndexError {
+    /// A parameter of the index is out of its range.
+    #[error("{name} = {value} is out of range: allowed is {allowed}")]
+    Parameter {
+        /// The parameter.
+        name: &'static str,
+        /// What was given.
+        value: usize,
+        /// What is allowed.
+        allowed: String,
+    },
+    /// A vector has another length than the index.
+    #[error("the vector has {found} numbers, this index takes {expected}")]
+    Dimension {
+        /// Length of the index's vectors.
+        expected: usize,
+        /// Length of the vector given.
+        found: usize,
+    },
+    /// A vector holds NaN or an infinity.
+    #[error("number {position} of the vector is not finite")]
+    NotFinite {
+        /// First such position.
+        position: usize,
+    },
+    /// A vector of length zero has no direction, so no cosine.
+    #[error("the vector is all zeros, so it has no direction to compare")]
+    ZeroNorm,
+    /// Dot products of such vectors would overflow.
+    #[error("the vector has length {norm:e}, above the bound of {bound:e}; scale it down")]
+    TooLong {
+        /// Its Euclidean length.
+        norm: f64,
+        /// The largest allowed.
+        bound: f64,
+    },
+    /// The identifier was given before; a new version needs a new identifier.
+    #[error("id {id} was inserted before; remove it and insert the new version under a new id")]
+    IdTaken {
+        /// The identifier.
+        id: u64,
+    },
+    /// The index holds as many points as it may, tombstones included.
+    #[error(
+        "the index is full: {capacity} points, tombstones included; rebuild it or raise its capacity"
+    )]
+    Full {
+        /// Its capacity.
+        capacity: usize,
+    },
+}
+
+impl IndexError {
+    /// Whether another argument would have been taken.
+    pub fn is_callers_fault(&self) -> bool {
+        !matches!(self, Self::IdTaken { .. } | Self::Full { .. })
+    }
+}
+
+/// Short for this room's results.
+pub type Result<T> = std::result::Result<T, IndexError>;
