@@ -38,8 +38,8 @@ pub enum IndexError {
         /// The largest allowed.
         bound: f64,
     },
-    /// The identifier was given before; a new version needs a new identifier.
-    #[error("id {id} was inserted before; remove it and insert the new version under a new id")]
+    /// A live vector has this identifier.
+    #[error("id {id} is in the index; remove it first, or insert the new version under a new id")]
     IdTaken {
         /// The identifier.
         id: u64,
