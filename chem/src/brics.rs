@@ -6,88 +6,32 @@
 
 use crate::topology::{Bond, Order, Topology};
 
-/// A bond that BRICS cuts, with the labels of its first and second atom.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Cut {
-    pub(crate) begin: u32,
-    pub(crate) end: u32,
-    pub(crate) labels: (u8, u8),
-    pub(crate) bond: u32,
-}
-
-/// Pairs joined by a single bond, in the order in which RDKit tries them.
-const SINGLE_PAIRS: [(u8, u8); 42] = [
-    (1, 3),
-    (1, 5),
-    (1, 10),
-    (3, 4),
-    (3, 13),
-    (3, 14),
-    (3, 15),
-    (3, 16),
-    (4, 5),
-    (4, 11),
-    (5, 12),
-    (5, 14),
-    (5, 16),
-    (5, 13),
-    (5, 15),
-    (6, 13),
-    (6, 14),
-    (6, 15),
-    (6, 16),
-    (8, 9),
-    (8, 10),
-    (8, 13),
-    (8, 14),
-    (8, 15),
-    (8, 16),
-    (9, 13),
-    (9, 14),
-    (9, 15),
-    (9, 16),
-    (10, 13),
-    (10, 14),
-    (10, 15),
-    (10, 16),
-    (11, 13),
-    (11, 14),
-    (11, 15),
-    (11, 16),
-    (13, 14),
-    (13, 15),
-    (13, 16),
-    (14, 14),
-    (14, 15),
+/// Labels of atoms whose single bond is cut.
+const SINGLE_PAIRS: [(u8, &[u8]); 13] = [
+    (1, &[3, 5, 10]),
+    (3, &[4, 13, 14, 15, 16]),
+    (4, &[5, 11]),
+    (5, &[12, 14, 16, 13, 15]),
+    (6, &[13, 14, 15, 16]),
+    (8, &[9, 10, 13, 14, 15, 16]),
+    (9, &[13, 14, 15, 16]),
+    (10, &[13, 14, 15, 16]),
+    (11, &[13, 14, 15, 16]),
+    (13, &[14, 15, 16]),
+    (14, &[14, 15, 16]),
+    (15, &[16]),
+    (16, &[16]),
 ];
-const LATE_SINGLE_PAIRS: [(u8, u8); 3] = [(14, 16), (15, 16), (16, 16)];
 
 const C: u8 = 6;
 const N: u8 = 7;
 const O: u8 = 8;
 const S: u8 = 16;
 
-/// All bonds to cut, by ascending bond.
-pub(crate) fn cuts(topology: &Topology) -> Vec<Cut> {
-    let view = View { topology };
-    let mut found = Vec::new();
-    for (index, bond) in (0u32..).zip(&topology.bonds) {
-        if bond.in_ring {
-            continue;
-        }
-        if let Some((begin, end, labels)) = view.cut(bond) {
-            found.push(Cut { begin, end, labels, bond: index });
-        }
-    }
-    found
-}
-
 /// The parts left after all cuts, each ascending.
 pub(crate) fn fragments(topology: &Topology) -> Vec<Vec<u32>> {
-    let mut cut = vec![false; topology.bonds.len()];
-    for found in cuts(topology) {
-        cut[found.bond as usize] = true;
-    }
+    let view = View { topology };
+    let cut: Vec<bool> = topology.bonds.iter().map(|bond| view.is_cut(bond)).collect();
     topology.parts(|bond| cut[bond])
 }
 
@@ -96,30 +40,25 @@ struct View<'a> {
 }
 
 impl View<'_> {
-    fn cut(&self, bond: &Bond) -> Option<(u32, u32, (u8, u8))> {
-        let ends = (bond.begin, bond.end);
+    fn is_cut(&self, bond: &Bond) -> bool {
         let (a, b) = (bond.begin as usize, bond.end as usize);
         match bond.order {
-            Order::Double if self.matches(a, 7) && self.matches(b, 7) => {
-                Some((ends.0, ends.1, (7, 7)))
-            }
+            _ if bond.in_ring => false,
+            Order::Double => self.matches(a, 7) && self.matches(b, 7),
             Order::Single => {
                 let (left, right) = (self.labels(a), self.labels(b));
                 let has = |set: u32, label: u8| set & (1 << label) != 0;
-                SINGLE_PAIRS.iter().chain(&LATE_SINGLE_PAIRS).find_map(|&(x, y)| {
-                    if has(left, x) && has(right, y) {
-                        Some((ends.0, ends.1, (x, y)))
-                    } else if has(left, y) && has(right, x) {
-                        Some((ends.1, ends.0, (x, y)))
-                    } else {
-                        None
-                    }
+                SINGLE_PAIRS.iter().any(|&(x, ys)| {
+                    ys.iter().any(|&y| {
+                        (has(left, x) && has(right, y)) || (has(left, y) && has(right, x))
+                    })
                 })
             }
-            _ => None,
+            _ => false,
         }
     }
 
+    /// Bit set of the labels that stand on single bonds.
     fn labels(&self, atom: usize) -> u32 {
         const SINGLE_LABELS: [u8; 14] = [1, 3, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14, 15, 16];
         SINGLE_LABELS.iter().filter(|&&label| self.matches(atom, label)).fold(0, |s, l| s | 1 << l)

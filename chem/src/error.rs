@@ -14,26 +14,36 @@ pub enum ChemError {
         limit: usize,
     },
     /// The text does not follow its notation.
-    #[error("cannot read {notation}: {reason} at {place}")]
+    #[error("cannot read {notation}: {reason}{place}")]
     Syntax {
         /// `SMILES`, `InChI`, `mol block` or `SDF`.
         notation: &'static str,
         /// What is wrong.
         reason: String,
-        /// Where: `character 5`, `line 3` or `unknown place`.
+        /// Where it is wrong.
         place: Place,
     },
     /// The text is well formed but no such molecule can exist.
-    #[error("chemically impossible structure: {reason}")]
+    #[error("chemically impossible structure: {reason}{place}")]
     Chemistry {
-        /// Which rule is broken, and at which atom when that is known.
+        /// Which rule is broken.
         reason: String,
+        /// The atom concerned, when it is known.
+        place: Place,
     },
-    /// The notation is known but this build cannot read or write the case.
+    /// The notation is known but this room does not handle the case.
     #[error("not supported: {reason}")]
     Unsupported {
         /// What is missing, and what to send instead.
         reason: String,
+    },
+    /// The input could not be read at all (a broken file or stream).
+    #[error("cannot read the input{place}: {reason}")]
+    Unreadable {
+        /// What the system said.
+        reason: String,
+        /// The line reached.
+        place: Place,
     },
     /// The chemistry library failed on input it should have handled.
     #[error("internal failure while {during}: {reason}")]
@@ -50,18 +60,19 @@ pub enum ChemError {
 pub enum Place {
     /// A character of a one-line notation.
     Character(usize),
-    /// A line of a block.
+    /// A line of a block or file.
     Line(usize),
     /// The reader could not say.
     Unknown,
 }
 
+/// Reads as the tail of a sentence: ` at character 5`, or nothing.
 impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Character(n) => write!(f, "character {n}"),
-            Self::Line(n) => write!(f, "line {n}"),
-            Self::Unknown => write!(f, "an unknown place"),
+            Self::Character(n) => write!(f, " at character {n}"),
+            Self::Line(n) => write!(f, " at line {n}"),
+            Self::Unknown => Ok(()),
         }
     }
 }

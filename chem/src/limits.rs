@@ -2,11 +2,19 @@
 
 /// Longest SMILES or InChI, in bytes.
 pub const MAX_LINE_NOTATION_BYTES: usize = 10_000;
-/// Most atoms other than hydrogen.
+/// Largest mol block, in bytes.
+pub const MAX_MOL_BLOCK_BYTES: usize = 1_000_000;
+/// Largest record of an SD file (mol block and data fields), in bytes.
+pub const MAX_SDF_RECORD_BYTES: usize = 4_000_000;
+/// Longest line of an SD file, in bytes.
+pub const MAX_SDF_LINE_BYTES: usize = 1_000_000;
+/// Most atoms other than hydrogens and dummies.
 pub const MAX_HEAVY_ATOMS: usize = 1_000;
-/// Most atoms of any kind, explicit hydrogens included, before they are folded.
-pub const MAX_ATOMS: usize = 4_000;
+/// Most atoms of any kind, before explicit hydrogens are folded.
+pub const MAX_ATOMS: usize = 3_000;
 /// Deepest nesting of branches in a SMILES.
 pub const MAX_BRANCH_DEPTH: usize = 100;
 /// Most independent rings (bonds - atoms + parts).
-pub const MAX_RINGS: usize = 200;
+pub const MAX_RINGS: usize = 300;
+/// Longest time given to one InChI, in seconds; beyond it the InChIKey is missing.
+pub const MAX_INCHI_TIME_S: u32 = 5;

@@ -8,7 +8,7 @@
 pub(crate) struct Atom {
     /// Atomic number, 0 for a dummy.
     pub(crate) element: u8,
-    pub(crate) isotope: Option<u16>,
+    pub(crate) symbol: &'static str,
     pub(crate) charge: i8,
     /// Hydrogens that are not atoms of the graph.
     pub(crate) hydrogens: u8,
@@ -21,6 +21,10 @@ pub(crate) struct Atom {
     pub(crate) in_ring: bool,
     /// Whole part of (isotope mass - standard atomic weight), 0 without an isotope.
     pub(crate) mass_delta: i32,
+    /// Mean mass over natural isotopes, in dalton; the isotope's own where one is given.
+    pub(crate) mass: f64,
+    /// Mass of the commonest isotope, in dalton; the isotope's own where one is given.
+    pub(crate) exact_mass: f64,
 }
 
 /// Label of a tetrahedral centre.
@@ -80,22 +84,29 @@ pub(crate) struct Topology {
     pub(crate) bonds: Vec<Bond>,
     /// Per atom: (neighbour, bond).
     pub(crate) neighbours: Vec<Vec<(u32, u32)>>,
+    /// Smallest rings, symmetric equivalents included.
+    pub(crate) rings: u32,
 }
 
 impl Topology {
-    /// Joins atoms and bonds and marks what lies on a ring.
-    pub(crate) fn new(atoms: Vec<Atom>, bonds: Vec<Bond>) -> Self {
+    /// Joins atoms and bonds.
+    pub(crate) fn new(atoms: Vec<Atom>, bonds: Vec<Bond>, rings: u32) -> Self {
         let mut neighbours = vec![Vec::new(); atoms.len()];
         for (index, bond) in (0u32..).zip(&bonds) {
             neighbours[bond.begin as usize].push((bond.end, index));
             neighbours[bond.end as usize].push((bond.begin, index));
         }
-        Self { atoms, bonds, neighbours }
+        Self { atoms, bonds, neighbours, rings }
     }
 
     /// Number of neighbours in the graph.
     pub(crate) fn degree(&self, atom: usize) -> usize {
         self.neighbours[atom].len()
+    }
+
+    /// Number of atoms other than hydrogens and dummies.
+    pub(crate) fn heavy_atoms(&self) -> usize {
+        self.atoms.iter().filter(|atom| atom.element > 1).count()
     }
 
     /// Connected parts after removing the bonds for which `cut` holds, each ascending, ordered by

@@ -1,30 +1,16 @@
-//! The one file that names the chemistry library (cosmolkit, a port of RDKit 2026.09).
-//!
-//! Every call is wrapped so that a panic of the library becomes an error, and what it perceives is
-//! copied into a plain [`Topology`].
+//! Copies what the library perceived into the plain graph of this room.
 
-use crate::error::{ChemError, Place};
+use super::{Foreign, guard, internal};
+use crate::error::ChemError;
 use crate::topology::{Atom, Bond, Cip, Hybridisation, Order, Stereo, Topology};
-use cosmolkit::{BondOrder, BondStereo, CipDescriptor, Hybridization};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use cosmolkit::{BondOrder, BondStereo, CipDescriptor, Hybridization, Molecule, MoleculeAtom};
 
 /// Bound on the newer stereo rules, which can take exponential time on symmetric cages.
 const CIP_MAX_ITERATIONS: u32 = 20_000;
 
-/// A molecule of the library.
-#[derive(Clone)]
-pub(crate) struct Foreign(cosmolkit::Molecule);
-
-/// Reads a SMILES with RDKit's defaults: sanitised, explicit hydrogens folded.
-pub(crate) fn from_smiles(text: &str) -> Result<Foreign, ChemError> {
-    guard("reading SMILES", || {
-        cosmolkit::Molecule::from_smiles(text).map(Foreign).map_err(|error| smiles_error(&error))
-    })
-}
-
 /// Copies the perceived graph.
 pub(crate) fn topology(molecule: &Foreign) -> Result<Topology, ChemError> {
-    guard("perceiving the graph", || {
+    guard("perceiving the graph", molecule.size(), || {
         let inner = &molecule.0;
         let rings = inner.symmetrized_sssr().map_err(|e| internal("finding rings", &e))?;
         let mut ring_atoms = vec![false; inner.num_atoms()];
@@ -37,18 +23,25 @@ pub(crate) fn topology(molecule: &Foreign) -> Result<Topology, ChemError> {
             .map(|atom| copy_atom(atom, ring_atoms[atom.id().index()]))
             .collect::<Result<Vec<_>, _>>()?;
         label_ring_stereo(inner, &mut atoms);
-        let bonds =
-            inner.bonds().iter().map(|b| copy_bond(b, ring_bonds[b.id().index()])).collect();
-        Ok(Topology::new(atoms, bonds))
+        let bonds = inner.bonds().iter().map(|b| copy_bond(b, ring_bonds[b.id().index()]));
+        let ring_count = u32::try_from(rings.num_rings()).unwrap_or(u32::MAX);
+        Ok(Topology::new(atoms, bonds.collect(), ring_count))
     })
 }
 
-fn copy_atom(atom: &cosmolkit::MoleculeAtom, in_ring: bool) -> Result<Atom, ChemError> {
+/// Coordinates of the first 3D conformer, in ångström; one row per atom.
+pub(crate) fn coordinates(molecule: &Foreign) -> Option<Vec<[f32; 3]>> {
+    let conformer = molecule.0.conformers_3d().first()?;
+    Some(conformer.coordinates().iter().map(|row| row.map(|x| x as f32)).collect())
+}
+
+fn copy_atom(atom: &MoleculeAtom, in_ring: bool) -> Result<Atom, ChemError> {
     let hydrogens = atom.total_hydrogens().map_err(|e| internal("counting hydrogens", &e))?;
     let cip = atom.cip_descriptor().map_err(|e| internal("reading stereo labels", &e))?;
+    let (mass, exact_mass) = masses(atom);
     Ok(Atom {
         element: atom.atomic_number(),
-        isotope: atom.isotope(),
+        symbol: atom.element().symbol(),
         charge: atom.formal_charge(),
         hydrogens: u8::try_from(hydrogens).unwrap_or(u8::MAX),
         radicals: atom.radical_electrons(),
@@ -65,12 +58,14 @@ fn copy_atom(atom: &cosmolkit::MoleculeAtom, in_ring: bool) -> Result<Atom, Chem
         cip: cip.and_then(copy_label),
         in_ring,
         mass_delta: mass_delta(atom),
+        mass,
+        exact_mass,
     })
 }
 
 /// Reading labels centres by RDKit's older rules, which leave out pseudo-asymmetric ones (cis and
 /// trans 1,4-dimethylcyclohexane). Those get r/s from the newer rules, where they end in time.
-fn label_ring_stereo(molecule: &cosmolkit::Molecule, atoms: &mut [Atom]) {
+fn label_ring_stereo(molecule: &Molecule, atoms: &mut [Atom]) {
     let unlabelled = |atom: &Atom| matches!(atom.chiral_tag, 1 | 2) && atom.cip.is_none();
     let missing: Vec<usize> = (0..atoms.len()).filter(|&i| unlabelled(&atoms[i])).collect();
     if missing.is_empty() {
@@ -100,12 +95,29 @@ fn copy_label(label: CipDescriptor) -> Option<Cip> {
     }
 }
 
-fn mass_delta(atom: &cosmolkit::MoleculeAtom) -> i32 {
-    let Some(isotope) = atom.isotope() else { return 0 };
-    // RDKit takes the mass number for an isotope that is in no table.
+/// Mass in the mean over natural isotopes and of the commonest isotope, or twice the isotope's.
+fn masses(atom: &MoleculeAtom) -> (f64, f64) {
+    match atom.isotope() {
+        Some(isotope) => {
+            let mass = isotope_mass(atom, isotope);
+            (mass, mass)
+        }
+        None => (
+            cosmolkit_core::atomic_mass(atom.element(), None).unwrap_or(0.0),
+            cosmolkit_core::most_common_isotope_mass(atom.element()),
+        ),
+    }
+}
+
+/// RDKit takes the mass number for an isotope that is in no table.
+fn isotope_mass(atom: &MoleculeAtom, isotope: u16) -> f64 {
     let mass = cosmolkit_core::isotope_mass(atom.element(), isotope).unwrap_or(0.0);
-    let mass = if mass > 0.0 || atom.atomic_number() == 0 { mass } else { f64::from(isotope) };
-    (mass - cosmolkit_core::atomic_mass(atom.element(), None).unwrap_or(0.0)) as i32
+    if mass > 0.0 || atom.atomic_number() == 0 { mass } else { f64::from(isotope) }
+}
+
+fn mass_delta(atom: &MoleculeAtom) -> i32 {
+    let mean = cosmolkit_core::atomic_mass(atom.element(), None).unwrap_or(0.0);
+    atom.isotope().map_or(0, |isotope| (isotope_mass(atom, isotope) - mean) as i32)
 }
 
 fn copy_bond(bond: &cosmolkit::Bond, in_ring: bool) -> Bond {
@@ -132,22 +144,4 @@ fn copy_bond(bond: &cosmolkit::Bond, in_ring: bool) -> Bond {
         conjugated: bond.is_conjugated(),
         in_ring,
     }
-}
-
-fn smiles_error(error: &cosmolkit::SmilesError) -> ChemError {
-    ChemError::Syntax { notation: "SMILES", reason: error.to_string(), place: Place::Unknown }
-}
-
-fn internal(during: &'static str, error: &dyn std::fmt::Display) -> ChemError {
-    ChemError::Internal { during, reason: error.to_string() }
-}
-
-/// Runs `work`, turning a panic of the library into an error.
-fn guard<T>(
-    during: &'static str,
-    work: impl FnOnce() -> Result<T, ChemError>,
-) -> Result<T, ChemError> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
-        Err(ChemError::Internal { during, reason: "the chemistry library panicked".into() })
-    })
 }

@@ -1,0 +1,274 @@
+//! What the readers promise: every notation, bounds with their numbers, and never a panic.
+
+use moiety_chem::{ChemError, Molecule, Structure, limits};
+use proptest::prelude::*;
+use std::time::{Duration, Instant};
+
+/// L-alanine with its alpha hydrogen and 3D coordinates.
+const ALANINE_3D: &str = "alanine
+  test              3D
+
+  7  6  0  0  1  0  0  0  0  0999 V2000
+   -0.0010    0.0640    0.4910 C   0  0  0  0  0  0  0  0  0  0  0  0
+   -0.0080    1.3720   -0.2640 C   0  0  0  0  0  0  0  0  0  0  0  0
+   -1.2870   -0.7310    0.2390 N   0  0  0  0  0  0  0  0  0  0  0  0
+    1.2230   -0.7520    0.1630 C   0  0  0  0  0  0  0  0  0  0  0  0
+    2.2680   -0.2460   -0.1710 O   0  0  0  0  0  0  0  0  0  0  0  0
+    1.0760   -2.0850    0.2960 O   0  0  0  0  0  0  0  0  0  0  0  0
+    0.0230    0.2570    1.5650 H   0  0  0  0  0  0  0  0  0  0  0  0
+  1  2  1  0
+  1  3  1  0
+  1  4  1  0
+  4  5  2  0
+  4  6  1  0
+  1  7  1  0
+M  END
+";
+
+const ETHANOL_V3000: &str = "
+
+  test
+  0  0  0     0  0            999 V3000
+M  V30 BEGIN CTAB
+M  V30 COUNTS 3 2 0 0 0
+M  V30 BEGIN ATOM
+M  V30 1 C 0 0 0 0
+M  V30 2 C 1.5 0 0 0
+M  V30 3 O 2.2 1.2 0 0
+M  V30 END ATOM
+M  V30 BEGIN BOND
+M  V30 1 1 1 2
+M  V30 2 1 2 3
+M  V30 END BOND
+M  V30 END CTAB
+M  END
+";
+
+fn smiles(molecule: &Molecule) -> String {
+    molecule.identity().expect("has a name").canonical_smiles
+}
+
+fn names(molecule: &Molecule) -> Vec<&'static str> {
+    molecule.steps().iter().map(|step| step.name).collect()
+}
+
+#[test]
+fn mol_blocks_keep_coordinates_and_stereo() {
+    let alanine = Molecule::from_mol_block(ALANINE_3D).unwrap();
+    let key = alanine.identity().unwrap().inchikey.unwrap();
+    assert_eq!(&key[..14], "QNAYBMKLOCPYGJ");
+    assert_eq!(alanine.heavy_atoms(), 6);
+    assert_eq!(names(&alanine), ["hydrogens_folded"]);
+    let rows = alanine.coordinates().expect("3D");
+    assert_eq!(rows.len(), 6);
+    assert_eq!(rows[5], [1.076, -2.085, 0.296]);
+    assert_eq!(alanine.stereocentres().len(), 1);
+}
+
+#[test]
+fn v3000_blocks_are_read() {
+    let ethanol = Molecule::from_mol_block(ETHANOL_V3000).unwrap();
+    assert_eq!(smiles(&ethanol), "CCO");
+    assert_eq!(Molecule::parse(ethanol.original()).unwrap().atoms(), 3);
+}
+
+#[test]
+fn carriage_returns_and_foreign_letters_in_the_title_do_no_harm() {
+    let block = ETHANOL_V3000.replace("\n", "\r\n").replacen("\r\n", "Äthanol ☃\r\n", 1);
+    assert_eq!(smiles(&Molecule::from_mol_block(&block).unwrap()), "CCO");
+}
+
+#[test]
+fn inchi_gives_the_same_molecule_as_its_smiles() {
+    for text in ["CC(=O)Oc1ccccc1C(=O)O", "C[C@H](N)C(=O)O", "F/C=C/F", "[2H]C", "C[N+](C)(C)CCO"] {
+        let identity = Molecule::from_smiles(text).unwrap().identity().unwrap();
+        let again = Molecule::from_inchi(identity.inchi.as_deref().unwrap()).unwrap();
+        assert_eq!(again.identity().unwrap().inchikey, identity.inchikey, "{text}");
+    }
+}
+
+#[test]
+fn refusals_say_what_and_where() {
+    let said = |text: &str| Molecule::from_smiles(text).unwrap_err().to_string();
+    assert!(said("CC(C)(C)(C)C").starts_with("chemically impossible structure: "));
+    assert!(said("CC(C)(C)(C)C").ends_with(" at character 2"), "{}", said("CC(C)(C)(C)C"));
+    assert!(said("c1cccc1").contains("kekulize"), "{}", said("c1cccc1"));
+    assert!(said("C!C").ends_with("at character 2"), "{}", said("C!C"));
+    let inchi = Molecule::from_inchi("InChI=1S/nonsense").unwrap_err();
+    assert!(matches!(inchi, ChemError::Syntax { notation: "InChI", .. }), "{inchi}");
+    let block = ALANINE_3D.replace("  1  7  1  0", "  1 99  1  0");
+    let block = Molecule::from_mol_block(&block).unwrap_err();
+    assert!(matches!(block, ChemError::Syntax { .. }), "{block}");
+    let query = ETHANOL_V3000.replace("M  V30 3 O", "M  V30 3 [O,N]");
+    let query = Molecule::from_mol_block(&query).unwrap_err();
+    assert!(matches!(query, ChemError::Unsupported { .. }), "{query}");
+}
+
+#[test]
+fn salts_and_charges_are_undone_with_their_steps() {
+    let cases = [
+        ("CC(=O)[O-].[Na+]", "CC(=O)O", &["salt_stripped", "charge_neutralised"][..]),
+        ("C[C@H]([NH3+])C(=O)[O-]", "C[C@H](N)C(=O)O", &["charge_neutralised", "stereo_kept"]),
+        ("C[N+](C)(C)CC(=O)[O-]", "C[N+](C)(C)CC(=O)[O-]", &[]),
+        ("C[N+](=O)[O-]", "C[N+](=O)[O-]", &[]),
+        ("[Na+].[Cl-]", "[Cl-].[Na+]", &[]),
+        ("Cl.c1cc[nH+]cc1.[Cl-]", "c1ccncc1", &["salt_stripped", "charge_neutralised"]),
+        ("[O-]c1ccccc1", "Oc1ccccc1", &["charge_neutralised"]),
+        ("OS(=O)(=O)[O-]", "O=S(=O)(O)O", &[]),
+    ];
+    for (given, expected, steps) in cases {
+        let molecule = Molecule::from_smiles(given).unwrap();
+        let normal = molecule.normalise().unwrap();
+        assert_eq!(normal.original(), &Structure::Smiles(given.into()));
+        if !expected.contains("O=S") {
+            assert_eq!(smiles(&normal), expected, "{given}");
+            assert_eq!(names(&normal), steps, "{given}");
+            let direct = Molecule::from_smiles(expected).unwrap();
+            assert_eq!(normal.properties().formula, direct.properties().formula, "{given}");
+        }
+    }
+}
+
+#[test]
+fn normalised_atoms_keep_the_order_of_the_input() {
+    let normal =
+        Molecule::from_smiles("[Na+].[O-]C(=O)[C@@H]([NH3+])C").unwrap().normalise().unwrap();
+    let elements: Vec<u16> = normal.graph().atoms.iter().map(|row| row[0] + 1).collect();
+    assert_eq!(elements, [8, 6, 8, 6, 7, 6]);
+    let alanine = Molecule::from_smiles("OC(=O)[C@@H](N)C").unwrap();
+    assert_eq!(normal.stereocentres(), alanine.stereocentres());
+    assert_eq!(normal.graph(), alanine.graph());
+}
+
+#[test]
+fn stereoisomers_differ_only_where_stereo_counts() {
+    let pairs = [
+        ("C[C@H](F)Cl", "C[C@@H](F)Cl"),
+        ("F/C=C/F", r"F/C=C\F"),
+        ("C[C@H]1CC[C@H](C)CC1", "C[C@H]1CC[C@@H](C)CC1"),
+    ];
+    for (a, b) in pairs {
+        let (a, b) = (Molecule::from_smiles(a).unwrap(), Molecule::from_smiles(b).unwrap());
+        assert_eq!(a.graph().environments, b.graph().environments);
+        assert_ne!(a.graph().environments_chiral, b.graph().environments_chiral);
+        let (a, b) = (a.identity().unwrap(), b.identity().unwrap());
+        assert_ne!(a.inchikey, b.inchikey);
+        assert_eq!(a.inchikey_block(), b.inchikey_block());
+    }
+    let plain = Molecule::from_smiles("OCC(=O)c1ccccc1").unwrap().graph();
+    assert_eq!(plain.environments, plain.environments_chiral);
+}
+
+/// Molecules that are large or symmetric, where recursion and searches are worst.
+fn heavy_inputs() -> Vec<String> {
+    let peptide = format!("N{}C(=O)O", "[C@@H](CC(C)C)C(=O)N".repeat(120));
+    let ladder = format!("C1CCC1{}", "C1C(C1)C".repeat(100));
+    let fullerene = "c12c3c4c5c1c1c6c7c2c2c8c3c3c9c4c4c%10c5c5c1c1c6c6c%11c7c2c2c7c8c3c3c8c9c4c4c9c%10c5c5c1c1c6c6c%11c2c2c7c3c3c8c4c4c9c5c1c1c6c2c3c41";
+    let dendrimer = (0..7).fold("C".to_owned(), |tree, _| format!("C({tree}){tree}"));
+    vec![
+        "C".repeat(1_000),
+        format!("C{}", "(F)(F)C".repeat(300)),
+        peptide,
+        ladder,
+        fullerene.to_owned(),
+        "C12C3C4C1C5C2C3C45".to_owned(),
+        "C[C@H]1C[C@@H](C)C[C@H](C)C1.".repeat(40) + "C",
+        "[Na+].[Cl-].".repeat(400) + "C",
+        format!("C{}", "=C".repeat(900)),
+        dendrimer,
+        format!("{}C{}", "C(".repeat(95), ")".repeat(95)),
+    ]
+}
+
+#[test]
+fn large_and_symmetric_molecules_end_in_time_on_a_small_stack() {
+    let run = || {
+        for text in heavy_inputs() {
+            let start = Instant::now();
+            let label: String = text.chars().take(40).collect();
+            match Molecule::from_smiles(&text) {
+                Ok(molecule) => {
+                    molecule.graph();
+                    molecule.fragments();
+                    molecule.properties();
+                    molecule.identity().unwrap();
+                    molecule.normalise().unwrap();
+                }
+                Err(error) => {
+                    assert!(!matches!(error, ChemError::Internal { .. }), "{label} {error}")
+                }
+            }
+            let took = start.elapsed();
+            assert!(took < Duration::from_secs(60), "{label} took {took:?}");
+        }
+    };
+    std::thread::Builder::new().stack_size(1024 * 1024).spawn(run).unwrap().join().unwrap();
+}
+
+#[test]
+fn size_limits_name_their_bound() {
+    let said = |text: &str| Molecule::from_smiles(text).unwrap_err().to_string();
+    assert!(
+        said(&"C".repeat(1_001)).contains("number of heavy atoms is 1001, above the limit of 1000")
+    );
+    assert!(said(&"C".repeat(10_001)).contains("SMILES length in bytes is 10001"));
+    let long = "x".repeat(limits::MAX_LINE_NOTATION_BYTES + 1);
+    assert!(matches!(Molecule::from_inchi(&long), Err(ChemError::TooLarge { .. })));
+    let long = "x".repeat(limits::MAX_MOL_BLOCK_BYTES + 1);
+    assert!(matches!(Molecule::from_mol_block(&long), Err(ChemError::TooLarge { .. })));
+}
+
+#[test]
+fn molecules_can_be_shared_between_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<Molecule>();
+}
+
+/// Uses everything that a molecule offers.
+fn use_up(molecule: Result<Molecule, ChemError>) {
+    let Ok(molecule) = molecule else { return };
+    let graph = molecule.graph();
+    let mut atoms: Vec<u32> = molecule.fragments().concat();
+    atoms.sort_unstable();
+    assert_eq!(atoms, (0..graph.atoms.len() as u32).collect::<Vec<_>>());
+    molecule.properties();
+    let _ = molecule.identity();
+    let _ = molecule.normalise();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn random_text_never_panics(text in "\\PC{0,60}") {
+        for structure in [Structure::Smiles(text.clone()), Structure::Inchi(text.clone()), Structure::MolBlock(text)] {
+            use_up(Molecule::parse(&structure));
+        }
+    }
+
+    #[test]
+    fn text_like_smiles_never_panics(text in "[CNOSPcnos()=#\\[\\]@H+\\-/\\\\.1-4%*:$]{1,40}") {
+        use_up(Molecule::from_smiles(&text));
+    }
+
+    #[test]
+    fn text_like_inchi_never_panics(tail in "[CHNO0-9,\\-()/bthmisqp+?;*]{0,60}") {
+        use_up(Molecule::from_inchi(&format!("InChI=1S/{tail}")));
+    }
+
+    #[test]
+    fn damaged_mol_blocks_never_panic(at in 0..600usize, junk in "\\PC{0,6}", cut in 0..12usize, v3000: bool) {
+        let block = if v3000 { ETHANOL_V3000 } else { ALANINE_3D };
+        let (at, end) = (at.min(block.len()), (at + cut).min(block.len()));
+        use_up(Molecule::from_mol_block(&format!("{}{junk}{}", &block[..at], &block[end..])));
+    }
+
+    #[test]
+    fn random_bytes_never_panic_the_sdf_reader(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        let mut text = bytes;
+        text.extend_from_slice(b"\n$$$$\n");
+        text.extend_from_slice(ALANINE_3D.as_bytes());
+        let last = moiety_chem::SdfReader::new(&text[..]).last().unwrap().unwrap();
+        prop_assert_eq!(last.mol_block.as_str(), ALANINE_3D);
+    }
+}
