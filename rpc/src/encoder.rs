@@ -1,0 +1,152 @@
+//! The `Encoder` service.
+
+use moiety_engine::{Encoding, Engine, ItemEncodingError};
+use moiety_proto::v1::{self as wire, encoder_server::Encoder};
+use tonic::{Request, Response, Status};
+
+use crate::{
+    convert::{
+        ConvertError, asked_detail, asked_dtype, check_count, encoding_to_wire, structure_from_wire,
+    },
+    edge::{Clock, Edge},
+    limits::{MAX_ENCODE, MAX_MESSAGE_BYTES},
+    status::{engine_status, unconverted},
+};
+
+/// Answers `moiety.v1.Encoder`.
+pub(crate) struct EncoderService {
+    edge: Edge,
+}
+
+impl EncoderService {
+    pub(crate) fn new(edge: Edge) -> Self {
+        Self { edge }
+    }
+}
+
+#[tonic::async_trait]
+impl Encoder for EncoderService {
+    async fn encode_molecules(
+        &self,
+        request: Request<wire::EncodeMoleculesRequest>,
+    ) -> Result<Response<wire::EncodeResponse>, Status> {
+        self.edge.answer(request, molecules).await
+    }
+
+    async fn encode_texts(
+        &self,
+        request: Request<wire::EncodeTextsRequest>,
+    ) -> Result<Response<wire::EncodeResponse>, Status> {
+        self.edge.answer(request, texts).await
+    }
+
+    async fn info(
+        &self,
+        request: Request<wire::InfoRequest>,
+    ) -> Result<Response<wire::InfoResponse>, Status> {
+        self.edge.answer(request, info).await
+    }
+}
+
+/// How encodings are sent back.
+#[derive(Clone, Copy)]
+struct Form {
+    detail: wire::EncodingDetail,
+    dtype: wire::DType,
+}
+
+impl Form {
+    fn asked(detail: i32, dtype: i32) -> Result<Self, ConvertError> {
+        Ok(Self { detail: asked_detail(detail, "detail")?, dtype: asked_dtype(dtype, "dtype")? })
+    }
+}
+
+fn molecules(
+    engine: &Engine,
+    request: wire::EncodeMoleculesRequest,
+    clock: &Clock,
+) -> Result<wire::EncodeResponse, Status> {
+    let form = Form::asked(request.detail, request.dtype)?;
+    check_count(request.molecules.len(), MAX_ENCODE, "molecules")?;
+    let (mut taken, mut positions, mut errors) = (Vec::new(), Vec::new(), Vec::new());
+    for (position, molecule) in request.molecules.into_iter().enumerate() {
+        match structure_from_wire(molecule, &format!("items[{position}].molecule")) {
+            Ok(structure) => {
+                taken.push(structure);
+                positions.push(position);
+            }
+            Err(error) => errors.push(unconverted(&error, "", position)),
+        }
+    }
+    let encoded = engine.encode_molecules(&taken).map_err(|error| engine_status(&error))?;
+    let items = positions.into_iter().zip(encoded);
+    let code = wire::ItemErrorCode::InvalidMolecule;
+    Ok(wire::EncodeResponse {
+        info: clock.info(engine, Vec::new()),
+        ..sorted(items, errors, code, form)
+    })
+}
+
+fn texts(
+    engine: &Engine,
+    request: wire::EncodeTextsRequest,
+    clock: &Clock,
+) -> Result<wire::EncodeResponse, Status> {
+    let form = Form::asked(request.detail, request.dtype)?;
+    check_count(request.texts.len(), MAX_ENCODE, "texts")?;
+    let encoded = engine.encode_texts(&request.texts).map_err(|error| engine_status(&error))?;
+    let code = wire::ItemErrorCode::InvalidText;
+    let items = encoded.into_iter().enumerate();
+    Ok(wire::EncodeResponse {
+        info: clock.info(engine, Vec::new()),
+        ..sorted(items, Vec::new(), code, form)
+    })
+}
+
+/// Encodings and errors apart, each by position.
+fn sorted(
+    items: impl Iterator<Item = (usize, Result<Encoding, ItemEncodingError>)>,
+    mut errors: Vec<wire::ItemError>,
+    code: wire::ItemErrorCode,
+    form: Form,
+) -> wire::EncodeResponse {
+    let mut encoded = Vec::new();
+    for (position, item) in items {
+        let position = position as u32;
+        match item {
+            Ok(encoding) => {
+                let encoding = Some(encoding_to_wire(&encoding, form.detail, form.dtype));
+                encoded.push(wire::EncodedItem { position, encoding });
+            }
+            Err(error) => {
+                let reason = error.to_string();
+                errors.push(wire::ItemError {
+                    position,
+                    id: String::new(),
+                    code: code.into(),
+                    reason,
+                });
+            }
+        }
+    }
+    errors.sort_by_key(|error| error.position);
+    wire::EncodeResponse { items: encoded, errors, info: None }
+}
+
+fn info(
+    engine: &Engine,
+    _: wire::InfoRequest,
+    clock: &Clock,
+) -> Result<wire::InfoResponse, Status> {
+    let model = engine.encoder().info();
+    Ok(wire::InfoResponse {
+        model_name: model.name.clone(),
+        global_dimension: model.global_dim as u32,
+        part_dimension: model.part_dim as u32,
+        max_text_tokens: model.max_text_tokens as u32,
+        max_atoms: model.max_atoms as u32,
+        server_version: env!("CARGO_PKG_VERSION").into(),
+        max_message_bytes: MAX_MESSAGE_BYTES as u64,
+        info: clock.info(engine, Vec::new()),
+    })
+}
