@@ -3,12 +3,31 @@
 //! It is the only room that knows candle and tokenizers. It is not a search engine: how encodings are compared, stored
 //! and ranked is the engine's business.
 
+mod config;
 mod encoder;
 mod encoding;
 mod error;
+mod fingerprint;
 mod hashing;
+mod head;
+mod layers;
+mod minilm;
+mod model;
+mod molecule;
+mod ops;
+mod params;
+mod parts;
+mod phrases;
+mod ragged;
+pub mod retrieval;
+mod text;
+mod tokenize;
+mod towers;
+pub mod train;
 
+pub use config::{LevelWeights, ModelConfig, MoleculeConfig, TextConfig};
 pub use encoder::{Encoder, ModelInfo};
 pub use encoding::{Encoding, Extent, Level};
 pub use error::EncoderError;
 pub use hashing::HashingEncoder;
+pub use model::Model;

@@ -1,0 +1,307 @@
+//! Multi-head self-attention over batches without padding, with a learned bias per pair of positions.
+//!
+//! `softmax(q k^T / sqrt(d_h) + bias[bucket(i, j), head]) v` inside each sequence (Vaswani et al., arXiv 1706.03762; the
+//! bias by graph distance is Graphormer's, arXiv 2106.05234). The bias is looked up, and its gradient summed, inside the
+//! kernel: no [batch, heads, n, n] tensor is ever made.
+
+use std::sync::Arc;
+
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
+use rayon::prelude::*;
+
+use super::{floats, math, with_floats};
+use crate::ragged::Segments;
+
+/// For every sequence of a batch, the bias bucket of every pair of its positions.
+#[derive(Debug)]
+pub(crate) struct BiasBuckets {
+    /// One row-major `n * n` matrix after the other.
+    ids: Vec<u8>,
+    starts: Vec<usize>,
+}
+
+impl BiasBuckets {
+    /// Joins the matrices of the sequences.
+    pub(crate) fn new<'a>(matrices: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let (mut ids, mut starts) = (Vec::new(), Vec::new());
+        for matrix in matrices {
+            starts.push(ids.len());
+            ids.extend_from_slice(matrix);
+        }
+        Self { ids, starts }
+    }
+}
+
+/// Attention of `qkv` ([rows, 3 * heads * d_h]: queries, keys, values) within each segment; returns [rows, heads * d_h].
+///
+/// `bias` is [buckets, heads]; without `buckets` it is not read and gets no gradient.
+pub(crate) fn attention(
+    qkv: &Tensor,
+    bias: &Tensor,
+    buckets: Option<Arc<BiasBuckets>>,
+    segments: &Arc<Segments>,
+    heads: usize,
+) -> Result<Tensor> {
+    qkv.apply_op2(bias, Attention { buckets, segments: segments.clone(), heads })
+}
+
+struct Attention {
+    buckets: Option<Arc<BiasBuckets>>,
+    segments: Arc<Segments>,
+    heads: usize,
+}
+
+impl CustomOp2 for Attention {
+    fn name(&self) -> &'static str {
+        "ragged-attention"
+    }
+
+    fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (qkv, bias) = (floats(s1, l1)?, floats(s2, l2)?);
+        let (rows, width) = l1.shape().dims2()?;
+        let d = width / 3;
+        let mut out = vec![0.0; rows * d];
+        self.segments.split_mut(&mut out, d).into_par_iter().enumerate().for_each(|(i, out)| {
+            let range = self.segments.range(i);
+            let mut pass = Pass::new(self.view(i, bias), range.len(), d / self.heads);
+            let qkv = &qkv[range.start * width..range.end * width];
+            pulp::Arch::new().dispatch(
+                #[inline(always)]
+                || pass.forward_all(qkv, out),
+            );
+        });
+        Ok((CpuStorage::F32(out), (rows, d).into()))
+    }
+
+    fn bwd(&self, qkv: &Tensor, bias: &Tensor, _: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let (rows, width) = qkv.dims2()?;
+        let (mut dqkv, mut dbias) = (vec![0.0; rows * width], vec![0.0; bias.elem_count()]);
+        with_floats(qkv, |qkv| {
+            with_floats(bias, |bias| {
+                with_floats(grad, |grad| {
+                    self.backward(qkv, bias, grad, &mut dqkv, &mut dbias);
+                    Ok(())
+                })
+            })
+        })?;
+        let dbias = match self.buckets {
+            Some(_) => Some(Tensor::from_vec(dbias, bias.shape(), bias.device())?),
+            None => None,
+        };
+        Ok((Some(Tensor::from_vec(dqkv, (rows, width), qkv.device())?), dbias))
+    }
+}
+
+impl Attention {
+    fn view<'a>(&'a self, segment: usize, bias: &'a [f32]) -> Option<BiasView<'a>> {
+        let buckets = self.buckets.as_ref()?;
+        let n = self.segments.range(segment).len();
+        let ids = &buckets.ids[buckets.starts[segment]..][..n * n];
+        Some(BiasView { ids, table: bias, heads: self.heads })
+    }
+
+    fn backward(&self, qkv: &[f32], bias: &[f32], grad: &[f32], dqkv: &mut [f32], dbias: &mut [f32]) {
+        let width = qkv.len() / self.segments.rows().max(1);
+        let d = width / 3;
+        let partial: Vec<Vec<f32>> = self
+            .segments
+            .split_mut(dqkv, width)
+            .into_par_iter()
+            .enumerate()
+            .map(|(i, dqkv)| {
+                let range = self.segments.range(i);
+                let mut dbias = vec![0.0; if self.buckets.is_some() { bias.len() } else { 0 }];
+                let mut pass = Pass::new(self.view(i, bias), range.len(), d / self.heads);
+                let qkv = &qkv[range.start * width..range.end * width];
+                let grad = &grad[range.start * d..range.end * d];
+                pulp::Arch::new().dispatch(
+                    #[inline(always)]
+                    || pass.backward_all(qkv, grad, dqkv, &mut dbias),
+                );
+                dbias
+            })
+            .collect();
+        for part in &partial {
+            math::axpy(1.0, part, dbias);
+        }
+    }
+}
+
+/// The bias table as one sequence sees it.
+#[derive(Clone, Copy)]
+struct BiasView<'a> {
+    ids: &'a [u8],
+    table: &'a [f32],
+    heads: usize,
+}
+
+/// One sequence's work, with the scratch that its heads share.
+struct Pass<'a> {
+    bias: Option<BiasView<'a>>,
+    n: usize,
+    dh: usize,
+    q: Vec<f32>,
+    k: Vec<f32>,
+    v: Vec<f32>,
+    transposed: Vec<f32>,
+    p: Vec<f32>,
+    ds: Vec<f32>,
+}
+
+impl<'a> Pass<'a> {
+    fn new(bias: Option<BiasView<'a>>, n: usize, dh: usize) -> Self {
+        let rows = || vec![0.0; n * dh];
+        Self {
+            bias,
+            n,
+            dh,
+            q: rows(),
+            k: rows(),
+            v: rows(),
+            transposed: rows(),
+            p: vec![0.0; n * n],
+            ds: vec![0.0; n],
+        }
+    }
+
+    #[inline(always)]
+    fn forward_all(&mut self, qkv: &[f32], out: &mut [f32]) {
+        let d = out.len() / self.n.max(1);
+        for head in 0..d / self.dh {
+            self.probabilities(qkv, head);
+            for i in 0..self.n {
+                let out = &mut out[i * d + head * self.dh..][..self.dh];
+                for j in 0..self.n {
+                    math::axpy(self.p[i * self.n + j], &self.v[j * self.dh..][..self.dh], out);
+                }
+            }
+        }
+    }
+
+    /// Loads one head's q (scaled), k and v, and leaves its attention probabilities in `p`.
+    #[inline(always)]
+    fn probabilities(&mut self, qkv: &[f32], head: usize) {
+        let (n, dh) = (self.n, self.dh);
+        let width = qkv.len() / n;
+        let d = width / 3;
+        let scale = 1.0 / (dh as f32).sqrt();
+        for i in 0..n {
+            let row = &qkv[i * width + head * dh..];
+            for c in 0..dh {
+                self.q[i * dh + c] = row[c] * scale;
+                self.k[i * dh + c] = row[d + c];
+                self.v[i * dh + c] = row[2 * d + c];
+                self.transposed[c * n + i] = row[d + c];
+            }
+        }
+        for i in 0..n {
+            let row = &mut self.p[i * n..][..n];
+            match self.bias {
+                Some(b) => {
+                    for (x, &id) in row.iter_mut().zip(&b.ids[i * n..][..n]) {
+                        *x = b.table[id as usize * b.heads + head];
+                    }
+                }
+                None => row.fill(0.0),
+            }
+            for c in 0..dh {
+                math::axpy(self.q[i * dh + c], &self.transposed[c * n..][..n], row);
+            }
+            math::softmax(row);
+        }
+    }
+
+    #[inline(always)]
+    fn backward_all(&mut self, qkv: &[f32], grad: &[f32], dqkv: &mut [f32], dbias: &mut [f32]) {
+        let (n, dh) = (self.n, self.dh);
+        let d = grad.len() / n.max(1);
+        let scale = 1.0 / (dh as f32).sqrt();
+        let (mut dk, mut dv) = (vec![0.0; n * dh], vec![0.0; n * dh]);
+        for head in 0..d / dh {
+            self.probabilities(qkv, head);
+            for i in 0..n {
+                for c in 0..dh {
+                    self.transposed[c * n + i] = self.v[i * dh + c];
+                }
+            }
+            dk.fill(0.0);
+            dv.fill(0.0);
+            for i in 0..n {
+                let grad = &grad[i * d + head * dh..][..dh];
+                self.score_gradient(i, grad);
+                let dq = &mut dqkv[i * 3 * d + head * dh..][..dh];
+                for j in 0..n {
+                    math::axpy(self.ds[j] * scale, &self.k[j * dh..][..dh], dq);
+                    math::axpy(self.ds[j], &self.q[i * dh..][..dh], &mut dk[j * dh..][..dh]);
+                    math::axpy(self.p[i * n + j], grad, &mut dv[j * dh..][..dh]);
+                }
+                if let Some(b) = self.bias {
+                    for (&id, ds) in b.ids[i * n..][..n].iter().zip(&self.ds) {
+                        dbias[id as usize * b.heads + head] += ds;
+                    }
+                }
+            }
+            for i in 0..n {
+                dqkv[i * 3 * d + d + head * dh..][..dh].copy_from_slice(&dk[i * dh..][..dh]);
+                dqkv[i * 3 * d + 2 * d + head * dh..][..dh].copy_from_slice(&dv[i * dh..][..dh]);
+            }
+        }
+    }
+
+    /// Gradient of row `i` of the scores: ds = p (dp - p . dp) with dp = grad v^T (`transposed` holds v^T).
+    #[inline(always)]
+    fn score_gradient(&mut self, i: usize, grad: &[f32]) {
+        let n = self.n;
+        self.ds.fill(0.0);
+        for (c, g) in grad.iter().enumerate() {
+            math::axpy(*g, &self.transposed[c * n..][..n], &mut self.ds);
+        }
+        let p = &self.p[i * n..][..n];
+        let inner = math::dot(p, &self.ds);
+        for (ds, p) in self.ds.iter_mut().zip(p) {
+            *ds = p * (*ds - inner);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::{gradients_agree, noise};
+    use super::*;
+
+    fn buckets() -> Arc<BiasBuckets> {
+        Arc::new(BiasBuckets::new([&[0, 1, 1, 0][..], &[0, 1, 2, 1, 0, 1, 2, 1, 0][..]]))
+    }
+
+    /// The textbook formula on one sequence with candle's own operations.
+    fn reference(qkv: &Tensor, heads: usize) -> Result<Tensor> {
+        let (n, width) = qkv.dims2()?;
+        let d = width / 3;
+        let part = |i: usize| qkv.narrow(1, i * d, d)?.reshape((n, heads, d / heads))?.transpose(0, 1)?.contiguous();
+        let (q, k, v) = (part(0)?, part(1)?, part(2)?);
+        let scores = (q.matmul(&k.t()?)? / ((d / heads) as f64).sqrt())?;
+        candle_nn::ops::softmax(&scores, 2)?.matmul(&v)?.transpose(0, 1)?.reshape((n, d))
+    }
+
+    #[test]
+    fn sequences_of_a_batch_do_not_see_each_other() {
+        let segments = Arc::new(Segments::from_lengths([2, 3]));
+        let qkv = noise(&[5, 24], 1);
+        let ours = attention(&qkv, &noise(&[1, 2], 2), None, &segments, 2).expect("op");
+        for range in segments.ranges() {
+            let alone = reference(&qkv.narrow(0, range.start, range.len()).expect("rows"), 2).expect("reference");
+            let gap = (ours.narrow(0, range.start, range.len()).expect("rows") - alone)
+                .and_then(|d| d.abs()?.max_all()?.to_scalar::<f32>())
+                .expect("gap");
+            assert!(gap < 1e-6, "{gap}");
+        }
+    }
+
+    #[test]
+    fn gradients_reach_queries_keys_values_and_biases() {
+        let segments = Arc::new(Segments::from_lengths([2, 3]));
+        gradients_agree(&[noise(&[5, 12], 1), noise(&[3, 2], 2)], |t| {
+            attention(&t[0], &t[1], Some(buckets()), &segments, 2)
+        });
+    }
+}

@@ -1,0 +1,87 @@
+//! The text tower: a BERT-like transformer over word pieces (all-MiniLM-L6-v2 is one).
+
+use std::{ops::Range, sync::Arc};
+
+use candle_core::{Device, Tensor};
+
+use crate::{
+    config::{ModelConfig, TextConfig},
+    error::Result,
+    head::{Head, Pooling},
+    layers::{LayerNorm, Layout, NormOrder, Stack, StackShape},
+    params::{Init, ParamSpec, Params},
+    ragged::Segments,
+};
+
+/// BERT's epsilon.
+const EPS: f32 = 1e-12;
+
+/// The text tower's weights.
+#[derive(Clone, Debug)]
+pub(crate) struct TextTower {
+    words: Tensor,
+    positions: Tensor,
+    norm: LayerNorm,
+    stack: Stack,
+    pub(crate) head: Head,
+}
+
+impl TextTower {
+    fn shape(config: &TextConfig) -> StackShape {
+        let TextConfig { layers, width, heads, ffn, .. } = *config;
+        StackShape { layers, width, heads, ffn, order: NormOrder::Post, eps: EPS }
+    }
+
+    pub(crate) fn specs(config: &ModelConfig) -> Vec<ParamSpec> {
+        let text = &config.text;
+        let mut specs = vec![
+            ParamSpec::new("text.words", &[text.vocabulary, text.width], Init::Normal(0.02)),
+            ParamSpec::new("text.positions", &[text.positions, text.width], Init::Normal(0.02)),
+        ];
+        specs.extend(LayerNorm::specs("text.norm", text.width));
+        specs.extend(Stack::specs("text", &Self::shape(text)));
+        specs.extend(Head::specs("text.head", text.width, Pooling::Mean, (config.global_dim, config.part_dim)));
+        specs
+    }
+
+    pub(crate) fn load(params: &Params, config: &ModelConfig) -> Result<Self> {
+        Ok(Self {
+            words: params.get("text.words")?,
+            positions: params.get("text.positions")?,
+            norm: LayerNorm::load(params, "text.norm", EPS)?,
+            stack: Stack::load(params, "text", Self::shape(&config.text))?,
+            head: Head::load(params, "text.head", Pooling::Mean)?,
+        })
+    }
+
+    pub(crate) fn layers(&self) -> usize {
+        self.stack.layers()
+    }
+
+    /// Embedded word pieces, normalised: [pieces of all texts, width].
+    pub(crate) fn embed(&self, batch: &[&[u32]]) -> Result<Tensor> {
+        let ids: Vec<u32> = batch.iter().flat_map(|ids| ids.iter().copied()).collect();
+        let places: Vec<u32> = batch.iter().flat_map(|ids| 0..ids.len() as u32).collect();
+        let words = self.words.index_select(&index(ids)?, 0)?;
+        let positions = self.positions.index_select(&index(places)?, 0)?;
+        self.norm.forward(&(words + positions)?)
+    }
+
+    /// Runs the chosen layers.
+    pub(crate) fn layers_forward(&self, x: &Tensor, segments: &Arc<Segments>, layers: Range<usize>) -> Result<Tensor> {
+        self.stack.forward(x, &Layout { segments: segments.clone(), bias: None }, layers)
+    }
+
+    /// Hidden vectors of all word pieces and the texts' segments.
+    pub(crate) fn forward(&self, batch: &[&[u32]]) -> Result<(Tensor, Arc<Segments>)> {
+        let segments = Arc::new(Segments::from_lengths(batch.iter().map(|ids| ids.len())));
+        let x = self.embed(batch)?;
+        Ok((self.layers_forward(&x, &segments, 0..self.layers())?, segments))
+    }
+}
+
+/// An index tensor.
+pub(crate) fn index(ids: Vec<u32>) -> Result<Tensor> {
+    let count = ids.len();
+    Ok(Tensor::from_vec(ids, count, &Device::Cpu)?)
+}

@@ -1,0 +1,99 @@
+//! What a training run is asked to do.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    config::ModelConfig,
+    error::{EncoderError, Result},
+};
+
+/// A training run, as its JSON file says it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainConfig {
+    /// The model to train.
+    pub model: ModelConfig,
+    /// Seed of every random choice.
+    pub seed: u64,
+    /// Optimiser steps in all.
+    pub steps: usize,
+    /// Pairs in a step; each is a negative for the others.
+    pub batch_size: usize,
+    /// Relative frequency of batches of each kind of text (`caption`, `tags`, `names`); a batch is of one kind.
+    pub kinds: BTreeMap<String, f64>,
+    /// Steps of linear warm-up; a cosine to a twentieth follows.
+    pub warmup_steps: usize,
+    /// Peak learning rate of what starts from nothing.
+    pub learning_rate: f64,
+    /// Peak learning rate of the pretrained text layers.
+    pub text_learning_rate: f64,
+    /// Decoupled weight decay of matrices.
+    pub weight_decay: f64,
+    /// Largest norm of the gradient of all weights together.
+    pub clip_norm: f64,
+    /// Text layers that stay as they came; their output is computed once per text and kept.
+    pub frozen_text_layers: usize,
+    /// Longest text window, in word pieces, that a step reads.
+    pub text_window: usize,
+    /// Chance that a word of a text is left out of a step.
+    pub word_dropout: f64,
+    /// Chance that an environment of an atom is masked in a step.
+    pub environment_dropout: f64,
+    /// Weight of the fragment level in the loss (the global level has 1).
+    pub fragment_loss: f64,
+    /// Weight of the token level in the loss.
+    pub token_loss: f64,
+    /// Steps between checkpoints.
+    pub checkpoint_every: usize,
+    /// Steps between looks at the validation pairs.
+    pub validate_every: usize,
+    /// Validation pairs that such a look ranks among each other.
+    pub validation_pairs: usize,
+}
+
+impl TrainConfig {
+    /// Reads and checks a JSON config.
+    ///
+    /// # Errors
+    /// Names the field that is wrong.
+    pub fn from_json(text: &str) -> Result<Self> {
+        let config: Self = serde_json::from_str(text).map_err(|e| EncoderError::Config(e.to_string()))?;
+        config.model.check()?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<()> {
+        let fail = |reason: String| Err(EncoderError::Config(reason));
+        if self.batch_size < 2 || self.steps == 0 || self.checkpoint_every == 0 || self.validate_every == 0 {
+            return fail("batch_size must be at least 2; steps, checkpoint_every and validate_every at least 1".into());
+        }
+        if self.kinds.is_empty() || self.kinds.values().any(|&w| !(w > 0.0 && w.is_finite())) {
+            return fail("kinds must give at least one kind of text a positive weight".into());
+        }
+        for (name, p) in [("word_dropout", self.word_dropout), ("environment_dropout", self.environment_dropout)] {
+            if !(0.0..1.0).contains(&p) {
+                return fail(format!("{name} is {p}, must be at least 0 and below 1"));
+            }
+        }
+        if self.frozen_text_layers > self.model.text.layers {
+            return fail(format!("frozen_text_layers is more than the {} text layers", self.model.text.layers));
+        }
+        if !(8..=self.model.text.max_tokens).contains(&self.text_window) {
+            return fail(format!("text_window must be 8..={}", self.model.text.max_tokens));
+        }
+        Ok(())
+    }
+
+    /// Learning rate factor at `step` (from 0): linear warm-up, then a cosine from 1 to 0.05.
+    pub(super) fn schedule(&self, step: usize) -> f64 {
+        if step < self.warmup_steps {
+            return (step + 1) as f64 / self.warmup_steps as f64;
+        }
+        let span = (self.steps - self.warmup_steps.min(self.steps)).max(1) as f64;
+        let progress = ((step - self.warmup_steps) as f64 / span).min(1.0);
+        0.05 + 0.95 * 0.5 * (1.0 + (std::f64::consts::PI * progress).cos())
+    }
+}

@@ -1,0 +1,59 @@
+//! Output of the frozen text layers, computed once per text and kept in f16.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use candle_core::{Device, Tensor};
+use half::f16;
+
+use super::{augment::Window, data::Example};
+use crate::{error::Result, ragged::Segments, text::TextTower};
+
+/// Kept rows by kind and place of the pair; a row is one word piece.
+pub(super) struct FrozenTexts {
+    layers: usize,
+    width: usize,
+    kept: BTreeMap<(String, usize), Box<[f16]>>,
+}
+
+impl FrozenTexts {
+    pub(super) fn new(layers: usize, width: usize) -> Self {
+        Self { layers, width, kept: BTreeMap::new() }
+    }
+
+    /// Rows [pieces of all windows, width] of the chosen pieces of these pairs.
+    pub(super) fn rows(
+        &mut self,
+        tower: &TextTower,
+        kind: &str,
+        batch: &[(usize, &Example)],
+        windows: &[Window],
+    ) -> Result<Tensor> {
+        self.fill(tower, kind, batch)?;
+        let mut rows = Vec::new();
+        for ((i, _), window) in batch.iter().zip(windows) {
+            let kept = &self.kept[&(kind.to_owned(), *i)];
+            for &piece in &window.pieces {
+                rows.extend(kept[piece * self.width..][..self.width].iter().map(|x| x.to_f32()));
+            }
+        }
+        let count = rows.len() / self.width;
+        Ok(Tensor::from_vec(rows, (count, self.width), &Device::Cpu)?)
+    }
+
+    fn fill(&mut self, tower: &TextTower, kind: &str, batch: &[(usize, &Example)]) -> Result<()> {
+        let missing: Vec<_> =
+            batch.iter().filter(|(i, _)| !self.kept.contains_key(&(kind.to_owned(), *i))).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<&[u32]> = missing.iter().map(|(_, example)| example.text.ids.as_slice()).collect();
+        let segments = Arc::new(Segments::from_lengths(ids.iter().map(|ids| ids.len())));
+        let x = tower.layers_forward(&tower.embed(&ids)?, &segments, 0..self.layers)?;
+        let x = x.flatten_all()?.to_vec1::<f32>()?;
+        for ((i, _), range) in missing.into_iter().zip(segments.ranges()) {
+            let rows = &x[range.start * self.width..range.end * self.width];
+            self.kept.insert((kind.to_owned(), *i), rows.iter().map(|&v| f16::from_f32(v)).collect());
+        }
+        Ok(())
+    }
+}
