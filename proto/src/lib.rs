@@ -6,10 +6,10 @@
 //! ```
 //! use moiety_proto::v1;
 //!
-//! let question = v1::Question { asked: Some(v1::question::Asked::Text("a yellow dye".into())) };
+//! let query = v1::Query { asked: Some(v1::query::Asked::Text("a yellow dye".into())) };
 //! let request = v1::QueryRequest {
 //!     collection: "demo".into(),
-//!     question: Some(question),
+//!     query: Some(query),
 //!     target: v1::Side::Molecule.into(),
 //!     ..Default::default()
 //! };

@@ -37,9 +37,9 @@ pub(crate) fn engine_status(error: &EngineError) -> Status {
 fn field_of(error: &EngineError) -> &str {
     match error {
         EngineError::Invalid { field, .. } => field,
-        EngineError::SideMissing { .. } => "question.stored.side",
-        EngineError::Structure(_) => "question.molecule",
-        _ => "question",
+        EngineError::SideMissing { .. } => "query.stored.side",
+        EngineError::Structure(_) => "query.molecule",
+        _ => "query",
     }
 }
 

@@ -1,5 +1,7 @@
 //! Bad input of every kind gets a canonical code and a message that says what, where and what to do; nothing is lost.
 
+#![allow(clippy::unwrap_used)]
+
 mod served;
 
 use moiety_rpc::{ClientError, limits, wire};
@@ -8,7 +10,7 @@ use served::{
     smiles_structure,
 };
 use tonic::Code;
-use wire::{import_request::Message, question::Asked};
+use wire::{import_request::Message, query::Asked};
 
 /// What was there before the bad input is still there and still found.
 async fn nothing_is_lost(served: &Served) {
@@ -39,7 +41,7 @@ async fn unknown_collection_is_not_found_by_every_call() {
     let query = wire::QueryRequest { collection: "nowhere".into(), ..asks_text("a dye") };
     let explain = wire::ExplainRequest {
         collection: "nowhere".into(),
-        question: query.question.clone(),
+        query: query.query.clone(),
         id: "a".into(),
         target: 1,
         weights: None,
@@ -218,12 +220,12 @@ async fn bad_vectors_are_refused() {
     nan[8..12].copy_from_slice(&f32::NAN.to_le_bytes());
     let right = served::DIMENSION.to_string();
     let cases = [
-        (vector(nan, 1), vec!["question.vector.data", "position 2"]),
+        (vector(nan, 1), vec!["query.vector.data", "position 2"]),
         (vector(numbers(f32::INFINITY, served::DIMENSION), 1), vec!["finite"]),
         (vector(numbers(1.0, 3), 1), vec!["3", right.as_str()]),
         (vector(numbers(1.0, 100_000), 1), vec!["100000", right.as_str()]),
         (vector(vec![0; 7], 1), vec!["7 bytes", "4"]),
-        (vector(Vec::new(), 1), vec!["question.vector.data", "missing"]),
+        (vector(Vec::new(), 1), vec!["query.vector.data", "missing"]),
         (vector(numbers(1.0, served::DIMENSION), 0), vec!["DTYPE_F32"]),
         (vector(numbers(1.0, served::DIMENSION), 77), vec!["77", "DTYPE_F32"]),
     ];
@@ -243,7 +245,7 @@ async fn bad_questions_are_refused() {
     };
     let text = asks_text("a dye");
     let invalid = [
-        (wire::QueryRequest { question: None, ..text.clone() }, "question"),
+        (wire::QueryRequest { query: None, ..text.clone() }, "query"),
         (wire::QueryRequest { collection: String::new(), ..text.clone() }, "collection"),
         (wire::QueryRequest { target: 0, ..text.clone() }, "SIDE_MOLECULE"),
         (wire::QueryRequest { mode: 44, ..text.clone() }, "SEARCH_MODE_EXACT"),
@@ -251,13 +253,13 @@ async fn bad_questions_are_refused() {
         (asks_text(""), "text"),
         (asks_text("  \n "), "text"),
         (smiles("C1CC"), "SMILES"),
-        (smiles(""), "question.molecule"),
+        (smiles(""), "query.molecule"),
         (smiles(&"C".repeat(10_000)), "limit"),
         (
             asks(Asked::Molecule(wire::Structure { format: None }), wire::Side::Molecule),
-            "question.molecule.format",
+            "query.molecule.format",
         ),
-        (stored("aspirin", 55), "question.stored.side"),
+        (stored("aspirin", 55), "query.stored.side"),
     ];
     for (request, word) in invalid {
         query_is_refused(&served, request, Code::InvalidArgument, &[word]).await;
@@ -356,17 +358,17 @@ async fn unknown_enums_of_the_encoder_are_refused() {
 #[tokio::test]
 async fn explanation_of_a_vector_or_of_a_missing_record_is_refused() {
     let served = serve_demo().await;
-    let explain = |question, id: &str| wire::ExplainRequest {
+    let explain = |query, id: &str| wire::ExplainRequest {
         collection: "demo".into(),
-        question,
+        query,
         id: id.into(),
         target: wire::Side::Text.into(),
         weights: None,
     };
-    let text = asks_text("a dye").question;
+    let text = asks_text("a dye").query;
     let numbers =
         moiety_rpc::convert::vector_to_wire(&[0.125; served::DIMENSION], wire::DType::DtypeF32);
-    let vector = asks(Asked::Vector(numbers), wire::Side::Text).question;
+    let vector = asks(Asked::Vector(numbers), wire::Side::Text).query;
     let (code, message) = refusal(served.client.explain(explain(text, "nobody")).await);
     assert_eq!(code, Code::NotFound, "{message}");
     let (code, message) = refusal(served.client.explain(explain(vector, "indigo")).await);

@@ -1,10 +1,12 @@
 //! Every call does what its .proto file says, over a real connection.
 
+#![allow(clippy::unwrap_used)]
+
 mod served;
 
 use moiety_rpc::{ImportOptions, wire};
 use served::{asks, asks_text, create, note, serve, serve_demo, smiles_structure};
-use wire::question::Asked;
+use wire::query::Asked;
 
 fn ids(response: &wire::QueryResponse) -> Vec<&str> {
     response
@@ -164,7 +166,7 @@ async fn contributions_of_an_explanation_add_up_to_the_score() {
     let served = serve_demo().await;
     let request = wire::ExplainRequest {
         collection: "demo".into(),
-        question: asks_text("a blue dye").question,
+        query: asks_text("a blue dye").query,
         id: "indigo".into(),
         target: wire::Side::Text.into(),
         weights: Some(wire::LevelWeights { global: 1.0, fragment: 0.5, token: 0.25 }),

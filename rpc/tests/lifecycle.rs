@@ -1,5 +1,7 @@
 //! Health, reflection, limits under load, shutdown, and imports across broken connections.
 
+#![allow(clippy::unwrap_used)]
+
 mod served;
 
 use std::{sync::Arc, time::Duration};

@@ -40,11 +40,8 @@ fn seed() -> Vec<u8> {
     let all = wire::FilterList { filters: vec![not.clone(), not] };
     wire::QueryRequest {
         collection: "demo".into(),
-        question: Some(wire::Question {
-            asked: Some(wire::question::Asked::Vector(wire::Vector {
-                data: vec![0; 16],
-                dtype: 1,
-            })),
+        query: Some(wire::Query {
+            asked: Some(wire::query::Asked::Vector(wire::Vector { data: vec![0; 16], dtype: 1 })),
         }),
         target: 1,
         limit: 10,

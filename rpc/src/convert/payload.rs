@@ -31,7 +31,10 @@ pub fn payload_to_wire(payload: &Map<String, serde_json::Value>) -> Struct {
 }
 
 /// One value as JSON.
-pub fn value_from_wire(value: Value, field: &str) -> Result<serde_json::Value, ConvertError> {
+pub(super) fn value_from_wire(
+    value: Value,
+    field: &str,
+) -> Result<serde_json::Value, ConvertError> {
     match value.kind {
         None => Err(ConvertError::Missing {
             field: field.into(),
@@ -47,7 +50,7 @@ pub fn value_from_wire(value: Value, field: &str) -> Result<serde_json::Value, C
 }
 
 /// The values of a list as JSON.
-pub fn list_from_wire(
+pub(super) fn list_from_wire(
     list: ListValue,
     field: &str,
 ) -> Result<Vec<serde_json::Value>, ConvertError> {
@@ -56,7 +59,7 @@ pub fn list_from_wire(
 }
 
 /// One JSON value on the wire.
-pub fn value_to_wire(value: &serde_json::Value) -> Value {
+pub(super) fn value_to_wire(value: &serde_json::Value) -> Value {
     let kind = match value {
         serde_json::Value::Null => Kind::NullValue(0),
         serde_json::Value::Bool(value) => Kind::BoolValue(*value),

@@ -4,7 +4,7 @@ use moiety_engine::{
     Accuracy, Direction, ExplainRequest, Explanation, Hit, LevelExplanation, LevelName,
     LevelWeights, MatchedPair, Query, Rerank, SearchRequest, Side, Timings,
 };
-use moiety_proto::v1::{self as wire, question::Asked};
+use moiety_proto::v1::{self as wire, query::Asked};
 
 use super::{
     ConvertError, check_limit,
@@ -47,7 +47,7 @@ pub fn query_from_wire(
 ) -> Result<(String, SearchRequest), ConvertError> {
     let target = side_from_wire(request.target, "target")?;
     let search = SearchRequest {
-        query: question_from_wire(request.question, target)?,
+        query: asked_from_wire(request.query, target)?,
         target,
         limit: check_limit(request.limit, DEFAULT_HITS, MAX_HITS, "limit")?,
         filter: request.filter.map(|filter| filter_from_wire(filter, "filter")).transpose()?,
@@ -64,7 +64,7 @@ pub fn explain_from_wire(
 ) -> Result<(String, ExplainRequest), ConvertError> {
     let target = side_from_wire(request.target, "target")?;
     let explain = ExplainRequest {
-        query: question_from_wire(request.question, target)?,
+        query: asked_from_wire(request.query, target)?,
         id: request.id,
         target,
         weights: weights_from_wire(request.weights, "weights", defaults)?,
@@ -120,27 +120,22 @@ fn side_from_wire(value: i32, field: &str) -> Result<Side, ConvertError> {
     }
 }
 
-fn question_from_wire(
-    question: Option<wire::Question>,
-    target: Side,
-) -> Result<Query, ConvertError> {
-    match question.and_then(|question| question.asked) {
+fn asked_from_wire(query: Option<wire::Query>, target: Side) -> Result<Query, ConvertError> {
+    match query.and_then(|query| query.asked) {
         Some(Asked::Text(text)) => Ok(Query::Text(text)),
         Some(Asked::Molecule(molecule)) => {
-            structure_from_wire(molecule, "question.molecule").map(Query::Molecule)
+            structure_from_wire(molecule, "query.molecule").map(Query::Molecule)
         }
-        Some(Asked::Vector(vector)) => {
-            vector_from_wire(&vector, "question.vector").map(Query::Vector)
-        }
+        Some(Asked::Vector(vector)) => vector_from_wire(&vector, "query.vector").map(Query::Vector),
         Some(Asked::Stored(wire::StoredId { id, side })) => {
             let side = match side {
                 0 => target,
-                value => side_from_wire(value, "question.stored.side")?,
+                value => side_from_wire(value, "query.stored.side")?,
             };
             Ok(Query::Id { id, side })
         }
         None => Err(ConvertError::Missing {
-            field: "question".into(),
+            field: "query".into(),
             remedy: "send one of text, molecule, vector, stored",
         }),
     }
@@ -241,7 +236,7 @@ mod tests {
     fn asked() -> wire::QueryRequest {
         wire::QueryRequest {
             collection: "demo".into(),
-            question: Some(wire::Question { asked: Some(Asked::Text("a dye".into())) }),
+            query: Some(wire::Query { asked: Some(Asked::Text("a dye".into())) }),
             target: wire::Side::Molecule.into(),
             ..Default::default()
         }
@@ -274,11 +269,11 @@ mod tests {
     }
 
     #[test]
-    fn stored_question_asks_with_the_target_side_unless_it_says_otherwise() {
+    fn stored_query_asks_with_the_target_side_unless_it_says_otherwise() {
         for (side, expected) in [(0, Side::Molecule), (2, Side::Text)] {
             let stored = Asked::Stored(wire::StoredId { id: "a".into(), side });
-            let question = Some(wire::Question { asked: Some(stored) });
-            let request = wire::QueryRequest { question, ..asked() };
+            let query = Some(wire::Query { asked: Some(stored) });
+            let request = wire::QueryRequest { query, ..asked() };
             let (_, search) = query_from_wire(request, &RerankDefaults::default()).unwrap();
             assert_eq!(search.query, Query::Id { id: "a".into(), side: expected });
         }
@@ -293,7 +288,7 @@ mod tests {
         let cases = [
             (wire::QueryRequest { target: 0, ..asked() }, "target"),
             (wire::QueryRequest { target: 7, ..asked() }, "target"),
-            (wire::QueryRequest { question: None, ..asked() }, "question"),
+            (wire::QueryRequest { query: None, ..asked() }, "query"),
             (wire::QueryRequest { limit: MAX_HITS + 1, ..asked() }, "limit"),
             (wire::QueryRequest { mode: 3, ..asked() }, "mode"),
             (wire::QueryRequest { mode: 2, ef_search: 5, ..asked() }, "ef_search"),

@@ -20,7 +20,7 @@ pub fn vector_from_wire(vector: &wire::Vector, field: &str) -> Result<Vec<f32>, 
     }
     let width = width(dtype);
     let bytes = vector.data.len();
-    if bytes % width != 0 {
+    if !bytes.is_multiple_of(width) {
         let dtype = dtype.as_str_name();
         return Err(ConvertError::VectorBytes { field: data_field, bytes, width, dtype });
     }

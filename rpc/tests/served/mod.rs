@@ -1,6 +1,6 @@
 //! A server on a loopback port with an engine in a temporary directory, for tests.
 
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 pub mod raw;
 
@@ -126,17 +126,17 @@ pub fn smiles_structure(smiles: &str) -> wire::Structure {
     wire::Structure { format: Some(wire::structure::Format::Smiles(smiles.into())) }
 }
 
-pub fn asks(asked: wire::question::Asked, target: wire::Side) -> wire::QueryRequest {
+pub fn asks(asked: wire::query::Asked, target: wire::Side) -> wire::QueryRequest {
     wire::QueryRequest {
         collection: "demo".into(),
-        question: Some(wire::Question { asked: Some(asked) }),
+        query: Some(wire::Query { asked: Some(asked) }),
         target: target.into(),
         ..Default::default()
     }
 }
 
 pub fn asks_text(text: &str) -> wire::QueryRequest {
-    asks(wire::question::Asked::Text(text.into()), wire::Side::Text)
+    asks(wire::query::Asked::Text(text.into()), wire::Side::Text)
 }
 
 /// The code and message of a refusal.
