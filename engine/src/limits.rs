@@ -11,7 +11,7 @@ pub const MAX_PAYLOAD_DEPTH: usize = 32;
 /// Most bytes of a structure as given (SMILES, InChI or mol block).
 pub const MAX_STRUCTURE_BYTES: usize = 1024 * 1024;
 /// Most records in one upsert.
-pub const MAX_BATCH_RECORDS: usize = 10_000;
+pub const MAX_BATCH_RECORDS: usize = 5_000;
 /// Most identifiers in one get or delete.
 pub const MAX_BATCH_IDS: usize = 10_000;
 /// Most hits of one search, and most records of one page.
