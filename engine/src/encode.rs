@@ -3,7 +3,11 @@
 use moiety_chem::{Molecule, Structure};
 use moiety_encoder::{EncoderError, Encoding};
 
-use crate::{Engine, error::Result};
+use crate::{
+    Engine,
+    error::Result,
+    limits::{MAX_STRUCTURE_BYTES, MAX_TEXT_BYTES},
+};
 
 /// Why one item of a batch cannot be encoded; its neighbours were.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -14,7 +18,7 @@ pub struct ItemEncodingError {
 }
 
 impl Engine {
-    /// One encoding per structure, in order; structures are normalised as an upsert does.
+    /// One encoding per structure, in order; structures are read as an upsert reads them.
     pub fn encode_molecules(
         &self,
         structures: &[Structure],
@@ -40,17 +44,28 @@ impl Engine {
         &self,
         structure: &Structure,
     ) -> std::result::Result<Molecule, ItemEncodingError> {
+        let (Structure::Smiles(text) | Structure::Inchi(text) | Structure::MolBlock(text)) =
+            structure;
+        check_length(text, MAX_STRUCTURE_BYTES)?;
         let molecule = Molecule::parse(structure)
-            .and_then(|molecule| molecule.normalise())
             .map_err(|error| ItemEncodingError { reason: error.to_string() })?;
         self.encoder().check_molecule(&molecule).map_err(refused)?;
         Ok(molecule)
     }
 
     fn legible<'a>(&self, text: &'a str) -> std::result::Result<&'a str, ItemEncodingError> {
+        check_length(text, MAX_TEXT_BYTES)?;
         self.encoder().check_text(text).map_err(refused)?;
         Ok(text)
     }
+}
+
+fn check_length(text: &str, limit: usize) -> std::result::Result<(), ItemEncodingError> {
+    if text.len() <= limit {
+        return Ok(());
+    }
+    let reason = format!("it has {} bytes, allowed are {limit}", text.len());
+    Err(ItemEncodingError { reason })
 }
 
 /// The encoder counts from the item it was given, which is always the first: its position says nothing here.

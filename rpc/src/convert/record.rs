@@ -10,6 +10,10 @@ use super::{
 
 /// A record as the engine takes it.
 pub fn record_from_wire(record: wire::Record, field: &str) -> Result<Record, ConvertError> {
+    if record.molecule.is_none() && record.text.is_none() {
+        let remedy = "a record needs a molecule, a text, or both";
+        return Err(ConvertError::Missing { field: field.into(), remedy });
+    }
     let molecule = record
         .molecule
         .map(|molecule| structure_from_wire(molecule, &format!("{field}.molecule")))

@@ -13,7 +13,7 @@ use std::{
 
 use moiety_chem::Molecule;
 use moiety_encoder::{Encoder, EncoderError, Encoding, HashingEncoder, ModelInfo};
-use moiety_engine::{Engine, EngineOptions};
+use moiety_engine::{Engine, EngineError, EngineOptions};
 use moiety_rpc::{Client, ClientError, Drained, ServeError, ServerOptions, run, wire};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use tonic::Code;
@@ -74,7 +74,7 @@ pub async fn serve_at(
     encoder: Arc<dyn Encoder>,
     options: ServerOptions,
 ) -> Served {
-    let engine = Arc::new(Engine::open(dir, encoder, EngineOptions::default()).unwrap());
+    let engine = Arc::new(open(dir, &encoder).await);
     let listener = TcpListener::bind(address).await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
@@ -92,6 +92,17 @@ pub async fn serve_demo() -> Served {
     let answer = served.client.upsert("demo", molecules()).await.unwrap();
     assert_eq!((answer.created, answer.errors), (3, vec![]));
     served
+}
+
+/// Opens an engine, waiting for the last holder of the directory to let go.
+async fn open(dir: &Path, encoder: &Arc<dyn Encoder>) -> Engine {
+    for _ in 0..100 {
+        match Engine::open(dir, Arc::clone(encoder), EngineOptions::default()) {
+            Err(EngineError::Locked { .. }) => tokio::time::sleep(Duration::from_millis(20)).await,
+            opened => return opened.unwrap(),
+        }
+    }
+    panic!("{} is still locked", dir.display())
 }
 
 pub async fn create(client: &Client, name: &str) {
