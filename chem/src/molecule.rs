@@ -25,6 +25,19 @@ pub enum Structure {
     MolBlock(String),
 }
 
+impl Structure {
+    /// Takes the text for what it looks like: `InChI=...`, lines with `M  END`, otherwise SMILES.
+    pub fn detect(text: &str) -> Self {
+        if text.trim_start().starts_with("InChI=") {
+            Self::Inchi(text.into())
+        } else if text.lines().any(|line| line.starts_with("M  END")) {
+            Self::MolBlock(text.into())
+        } else {
+            Self::Smiles(text.into())
+        }
+    }
+}
+
 /// Something done to a structure on the way in, in the order done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NormalisationStep {
@@ -215,11 +228,16 @@ impl Molecule {
         if atoms.is_empty() {
             return Ok(());
         }
-        self.foreign = foreign::set_charges(&self.foreign, &atoms)?;
+        let list: Vec<String> = atoms.iter().map(u32::to_string).collect();
+        let list = list.join(", ");
+        let Ok(neutral) = foreign::set_charges(&self.foreign, &atoms) else {
+            self.record("charge_kept", format!("charge at atoms {list} could not be undone"));
+            return Ok(());
+        };
+        self.foreign = neutral;
         let same: Vec<u32> = (0..self.topology.atoms.len() as u32).collect();
         self.adopt(&same)?;
-        let list: Vec<String> = atoms.iter().map(u32::to_string).collect();
-        self.record("charge_neutralised", format!("charge undone at atoms {}", list.join(", ")));
+        self.record("charge_neutralised", format!("charge undone at atoms {list}"));
         Ok(())
     }
 

@@ -7,6 +7,7 @@ mod describe;
 mod edit;
 mod perceive;
 mod read;
+mod wording;
 
 pub(crate) use describe::{Descriptors, Stereo, descriptors, identity, stereo};
 pub(crate) use edit::{keep_part, set_charges};
