@@ -314,6 +314,11 @@ proptest! {
     }
 
     #[test]
+    fn extended_smiles_never_panic(tail in "[\\$;:,.&o0-9()a-zA-Z^*wU|-]{0,30}") {
+        use_up(Molecule::from_smiles(&format!("C[C@H](F)/C=C/Cl |{tail}|")));
+    }
+
+    #[test]
     fn text_like_inchi_never_panics(tail in "[CHNO0-9,\\-()/bthmisqp+?;*]{0,60}") {
         use_up(Molecule::from_inchi(&format!("InChI=1S/{tail}")));
     }
