@@ -1,5 +1,12 @@
 //! Collections: what one is asked to be, and what it says of itself.
 
+use moiety_index::{MAX_EF as MAX_INDEX_EF, MAX_M};
+
+use crate::{
+    error::{EngineError, Result},
+    limits::{MAX_EF, MAX_NAME_BYTES},
+};
+
 /// How vectors of a collection are compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -41,7 +48,7 @@ impl Default for HnswParams {
 }
 
 /// What a new collection should be.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct CollectionConfig {
     /// Letters, digits, `_`, `-` and `.`, not starting with a dot; at most `limits::MAX_NAME_BYTES` bytes.
     pub name: String,
@@ -58,10 +65,18 @@ impl CollectionConfig {
     pub fn named(name: impl Into<String>) -> Self {
         Self { name: name.into(), ..Self::default() }
     }
+
+    pub(crate) fn check(&self) -> Result<()> {
+        check_name(&self.name)?;
+        let HnswParams { m, ef_construction, ef_search } = self.hnsw;
+        check_range("hnsw.m", m, 2, MAX_M)?;
+        check_range("hnsw.ef_construction", ef_construction, 1, MAX_INDEX_EF)?;
+        check_range("hnsw.ef_search", ef_search, 1, MAX_EF)
+    }
 }
 
 /// What a collection is, fixed when it was created.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct CollectionInfo {
     /// As it was asked for.
     pub config: CollectionConfig,
@@ -101,4 +116,27 @@ pub struct SideStats {
     pub linked: u64,
     /// Rough bytes of memory.
     pub memory_bytes: u64,
+}
+
+/// A name is safe in paths, in logs and on a command line.
+fn check_name(name: &str) -> Result<()> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    let good = name.chars().all(allowed) && !name.starts_with('.');
+    if good && (1..=MAX_NAME_BYTES).contains(&name.len()) {
+        return Ok(());
+    }
+    let reason = format!(
+        "a name has 1 to {MAX_NAME_BYTES} letters, digits, `_`, `-` or `.`, and does not start with a dot"
+    );
+    Err(EngineError::invalid("name", reason))
+}
+
+fn check_range(field: &str, value: usize, least: usize, most: usize) -> Result<()> {
+    if (least..=most).contains(&value) {
+        return Ok(());
+    }
+    Err(EngineError::invalid(
+        field,
+        format!("{value} is out of range: allowed is {least} to {most}"),
+    ))
 }

@@ -40,10 +40,7 @@ impl Engine {
         Ok(interleave(read, encodings))
     }
 
-    fn readable(
-        &self,
-        structure: &Structure,
-    ) -> std::result::Result<Molecule, ItemEncodingError> {
+    fn readable(&self, structure: &Structure) -> std::result::Result<Molecule, ItemEncodingError> {
         let (Structure::Smiles(text) | Structure::Inchi(text) | Structure::MolBlock(text)) =
             structure;
         check_length(text, MAX_STRUCTURE_BYTES)?;
@@ -83,7 +80,5 @@ fn interleave<T>(
 ) -> Vec<std::result::Result<Encoding, ItemEncodingError>> {
     let mut encodings = encodings.into_iter();
     let missing = || ItemEncodingError { reason: "the encoder gave no encoding".into() };
-    read.into_iter()
-        .map(|item| item.and_then(|_| encodings.next().ok_or_else(missing)))
-        .collect()
+    read.into_iter().map(|item| item.and_then(|_| encodings.next().ok_or_else(missing))).collect()
 }

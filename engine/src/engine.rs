@@ -1,12 +1,23 @@
 //! The engine: an encoder and a directory of collections.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
 
 use moiety_encoder::Encoder;
 
 use crate::{
-    Acknowledged, CollectionConfig, CollectionInfo, CollectionStats, ExplainRequest, Explanation,
-    Filter, Record, RecordError, SearchRequest, SearchResponse, StoredRecord, error::Result,
+    Acknowledged, CollectionConfig, CollectionInfo, CollectionStats, Durability, ExplainRequest,
+    Explanation, Filter, Record, RecordError, SearchRequest, SearchResponse, StoredRecord, delete,
+    error::{EngineError, Result},
+    explain,
+    limits::MAX_COLLECTIONS,
+    live::LiveCollection,
+    read, search,
+    store::{Batch, CollectionId, Store, key::FORMAT_VERSION},
+    upsert,
 };
 
 /// How an engine uses the machine.
@@ -14,7 +25,7 @@ use crate::{
 pub struct EngineOptions {
     /// Memory for the store's cache of blocks, in bytes.
     pub cache_bytes: usize,
-    /// Collections smaller than this are always searched exactly.
+    /// Indexes with fewer vectors than this have no graph and are always searched exactly.
     pub exact_below: usize,
 }
 
@@ -25,7 +36,7 @@ impl Default for EngineOptions {
 }
 
 /// A page of records in the order of their identifiers.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Page {
     /// The records.
     pub records: Vec<StoredRecord>,
@@ -34,57 +45,120 @@ pub struct Page {
 }
 
 /// A directory of collections, open in this process alone.
+///
+/// All methods may be called from many threads at once. Writers of one collection take turns; searches wait for nobody.
 pub struct Engine {
-    _encoder: Arc<dyn Encoder>,
+    store: Store,
+    encoder: Arc<dyn Encoder>,
+    options: EngineOptions,
+    collections: RwLock<BTreeMap<String, Arc<LiveCollection>>>,
+    /// Held while the set of collections changes.
+    schema: Mutex<()>,
 }
 
 impl Engine {
-    /// Opens the directory, making it if need be.
+    /// Opens the directory, making it if need be, and reads all vectors into memory. Graphs are built in the background;
+    /// until they are, search is exact.
+    ///
+    /// Fails when another process has it open, when it was written in another format, or when a collection was written
+    /// with another model.
     pub fn open(dir: &Path, encoder: Arc<dyn Encoder>, options: EngineOptions) -> Result<Engine> {
-        let _ = (dir, options);
-        Ok(Engine { _encoder: encoder })
+        let store = Store::open(dir, options.cache_bytes)?;
+        let mut collections = BTreeMap::new();
+        let view = store.view();
+        for description in view.collections()? {
+            let live = LiveCollection::described(&description, options.exact_below)?;
+            live.check_model(encoder.info())?;
+            let live = live.replay(&view)?;
+            collections.insert(live.info.config.name.clone(), Arc::new(live));
+        }
+        drop(view);
+        let (collections, schema) = (RwLock::new(collections), Mutex::new(()));
+        Ok(Engine { store, encoder, options, collections, schema })
     }
+
     /// The encoder it was opened with.
     pub fn encoder(&self) -> &Arc<dyn Encoder> {
-        &self._encoder
+        &self.encoder
     }
-    /// Makes an empty collection.
+
+    /// Makes an empty collection for vectors of the engine's model.
     pub fn create_collection(&self, config: CollectionConfig) -> Result<CollectionInfo> {
-        Err(crate::EngineError::Store("this build has the types only".into()))
+        config.check()?;
+        let _turn = self.schema.lock().unwrap_or_else(PoisonError::into_inner);
+        self.check_free(&config.name)?;
+        let model = self.encoder.info();
+        let info = CollectionInfo {
+            config,
+            model: model.name.clone(),
+            fingerprint: model.fingerprint.clone(),
+            global_dim: model.global_dim,
+            part_dim: model.part_dim,
+            format_version: FORMAT_VERSION,
+        };
+        let number = self.store.view().next_collection()?;
+        let next = CollectionId(number.0 + 1);
+        let live = LiveCollection::empty(number, info.clone(), self.options.exact_below)?;
+        let name = info.config.name.clone();
+        let mut batch = Batch::new(&self.store);
+        batch.put_collection(&name, &live.describe()?, next)?;
+        batch.write(Durability::Fsync)?;
+        self.write_collections().insert(name, Arc::new(live));
+        Ok(info)
     }
+
     /// All collections, by name.
     pub fn list_collections(&self) -> Vec<CollectionInfo> {
-        Vec::new()
+        self.read_collections().values().map(|live| live.info.clone()).collect()
     }
+
     /// One collection.
     pub fn collection(&self, name: &str) -> Result<CollectionInfo> {
-        Err(crate::EngineError::Store("this build has the types only".into()))
+        Ok(self.live(name)?.info.clone())
     }
+
     /// Removes a collection with all its records.
     pub fn drop_collection(&self, name: &str) -> Result<()> {
-        Err(crate::EngineError::Store("this build has the types only".into()))
+        let _turn = self.schema.lock().unwrap_or_else(PoisonError::into_inner);
+        let live = self.live(name)?;
+        let mut writer = live.writer()?;
+        let mut batch = Batch::new(&self.store);
+        batch.remove_collection(name, live.number)?;
+        batch.write(Durability::Fsync)?;
+        writer.close();
+        self.write_collections().remove(name);
+        Ok(())
     }
-    /// How large a collection is.
+
+    /// How large a collection is, and how ready.
     pub fn stats(&self, name: &str) -> Result<CollectionStats> {
-        Err(crate::EngineError::Store("this build has the types only".into()))
+        let live = self.live(name)?;
+        Ok(live.stats(self.store.disk_bytes(live.number)))
     }
-    /// Writes records durably, then makes them searchable.
+
+    /// Writes records durably and makes them searchable; one result per record, in order.
+    ///
+    /// A record that cannot be taken does not keep the others from being written. An error of the whole call means that
+    /// none of them was acknowledged.
     pub fn upsert(
         &self,
         collection: &str,
         records: Vec<Record>,
     ) -> Result<Vec<std::result::Result<Acknowledged, RecordError>>> {
-        Err(crate::EngineError::Store("this build has the types only".into()))
+        upsert::upsert(&self.store, &self.encoder, &*self.live(collection)?, records)
     }
+
     /// The records of these identifiers, in order; `None` where there is none.
     pub fn get(&self, collection: &str, ids: &[String]) -> Result<Vec<Option<StoredRecord>>> {
-        Err(crate::EngineError::Store("this build has the types only".into()))
+        read::get(&self.store, &*self.live(collection)?, ids)
     }
-    /// Deletes records; says for each identifier whether there was one.
+
+    /// Deletes records durably and at once; says for each identifier whether there was one.
     pub fn delete(&self, collection: &str, ids: &[String]) -> Result<Vec<bool>> {
-        Err(crate::EngineError::Store("this build has the types only".into()))
+        delete::delete(&self.store, &*self.live(collection)?, ids)
     }
-    /// A page of records in the order of their identifiers.
+
+    /// Up to `limit` records after `after`, in the order of their identifiers.
     pub fn scroll(
         &self,
         collection: &str,
@@ -92,18 +166,46 @@ impl Engine {
         limit: usize,
         filter: Option<&Filter>,
     ) -> Result<Page> {
-        Err(crate::EngineError::Store("this build has the types only".into()))
+        read::scroll(&self.store, &*self.live(collection)?, after, limit, filter)
     }
+
     /// How many records there are, or how many pass the filter.
     pub fn count(&self, collection: &str, filter: Option<&Filter>) -> Result<u64> {
-        Err(crate::EngineError::Store("this build has the types only".into()))
+        read::count(&self.store, &*self.live(collection)?, filter)
     }
+
     /// The best records for a query.
     pub fn search(&self, collection: &str, request: &SearchRequest) -> Result<SearchResponse> {
-        Err(crate::EngineError::Store("this build has the types only".into()))
+        search::search(&self.store, self.encoder.as_ref(), &*self.live(collection)?, request)
     }
+
     /// Why a record scores as it does.
     pub fn explain(&self, collection: &str, request: &ExplainRequest) -> Result<Explanation> {
-        Err(crate::EngineError::Store("this build has the types only".into()))
+        explain::explain(&self.store, self.encoder.as_ref(), &*self.live(collection)?, request)
+    }
+
+    fn live(&self, name: &str) -> Result<Arc<LiveCollection>> {
+        let live = self.read_collections().get(name).cloned();
+        live.ok_or_else(|| EngineError::CollectionNotFound { name: name.to_owned() })
+    }
+
+    fn check_free(&self, name: &str) -> Result<()> {
+        let collections = self.read_collections();
+        if collections.contains_key(name) {
+            return Err(EngineError::CollectionExists { name: name.to_owned() });
+        }
+        if collections.len() >= MAX_COLLECTIONS {
+            let reason = format!("there are {MAX_COLLECTIONS} collections, which is the bound");
+            return Err(EngineError::invalid("name", reason));
+        }
+        Ok(())
+    }
+
+    fn read_collections(&self) -> RwLockReadGuard<'_, BTreeMap<String, Arc<LiveCollection>>> {
+        self.collections.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_collections(&self) -> RwLockWriteGuard<'_, BTreeMap<String, Arc<LiveCollection>>> {
+        self.collections.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -155,4 +155,4 @@ impl EngineError {
 }
 
 /// Short for this room's results.
-pub type Result<T> = std::result::Result<T, EngineError>;
+pub(crate) type Result<T> = std::result::Result<T, EngineError>;

@@ -186,7 +186,9 @@ fn path<'a>(object: &'a Map<String, Value>, field: &str) -> Option<&'a Value> {
 /// Equality of scalars; `1` equals `1.0`, and large integers are compared as integers.
 fn same(found: &Value, wanted: &Value) -> bool {
     match (found, wanted) {
-        (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64() && !both_integers(a, b),
+        (Value::Number(a), Value::Number(b)) => {
+            a == b || a.as_f64() == b.as_f64() && !both_integers(a, b)
+        }
         _ => found == wanted,
     }
 }
@@ -237,7 +239,8 @@ mod tests {
             ..MoleculeFacts::default()
         };
         let structure = moiety_chem::Structure::Smiles("OCC".into());
-        let payload = json!({"n": 3, "x": 2.5, "tag": ["a", "b"], "deep": {"year": 1999}, "nil": null});
+        let payload =
+            json!({"n": 3, "x": 2.5, "tag": ["a", "b"], "deep": {"year": 1999}, "nil": null});
         StoredRecord {
             id: "r".into(),
             molecule: Some(StoredMolecule { structure, facts }),

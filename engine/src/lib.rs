@@ -1,13 +1,55 @@
 //! Records, durability and search.
+//!
+//! It keeps records of molecules and texts in a directory, encodes them with the encoder it is given, and finds them again
+//! by what they are and say. It is a library without a runtime of its own: no network, no async, no global state.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use moiety_chem::Structure;
+//! use moiety_encoder::HashingEncoder;
+//! use moiety_engine::{
+//!     CollectionConfig, Engine, EngineOptions, Query, Record, SearchRequest, Side,
+//! };
+//!
+//! let dir = tempfile::tempdir()?;
+//! let encoder = Arc::new(HashingEncoder::new(64));
+//! let engine = Engine::open(dir.path(), encoder, EngineOptions::default())?;
+//! engine.create_collection(CollectionConfig::named("drinks"))?;
+//! let ethanol = Record {
+//!     id: "ethanol".into(),
+//!     molecule: Some(Structure::Smiles("CCO".into())),
+//!     text: Some("the alcohol of wine and beer".into()),
+//!     ..Record::default()
+//! };
+//! engine.upsert("drinks", vec![ethanol])?;
+//! let request = SearchRequest::new(Query::Text("beer".into()), Side::Text, 10);
+//! let response = engine.search("drinks", &request)?;
+//! assert_eq!(response.hits[0].record.id, "ethanol");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod collection;
+mod delete;
 mod encode;
+mod encode_query;
 mod engine;
 mod error;
+mod explain;
+mod facts;
 mod filter;
+mod levels;
 pub mod limits;
+mod live;
+mod plan;
+mod prepare;
 mod query;
+mod read;
 mod record;
+mod rerank;
+mod search;
+mod store;
+mod upsert;
 
 pub use collection::{
     CollectionConfig, CollectionInfo, CollectionStats, Durability, HnswParams, Metric, SideStats,
@@ -26,3 +68,4 @@ pub use query::{
 pub use record::{
     Acknowledged, MoleculeFacts, Record, RecordError, StoredMolecule, StoredRecord, UpsertOutcome,
 };
+pub use rerank::level_scores;

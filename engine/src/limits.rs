@@ -26,5 +26,5 @@ pub const MAX_FILTER_NODES: usize = 10_000;
 pub const MAX_NAME_BYTES: usize = 128;
 /// Most collections in one engine.
 pub const MAX_COLLECTIONS: usize = 10_000;
-/// Widest search of the graph that a caller may ask for.
+/// Widest search of the graph that a caller or a collection may ask for.
 pub const MAX_EF: usize = 20_000;

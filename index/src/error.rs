@@ -62,4 +62,4 @@ impl IndexError {
 }
 
 /// Short for this room's results.
-pub type Result<T> = std::result::Result<T, IndexError>;
+pub(crate) type Result<T> = std::result::Result<T, IndexError>;

@@ -1,0 +1,158 @@
+//! The read path on one page: parse → encode → plan → candidates, filtered → rerank → hits.
+
+use std::time::{Duration, Instant};
+
+use moiety_encoder::Encoder;
+use moiety_index::Neighbor;
+
+use crate::{
+    Accuracy, Hit, LevelScores, LevelWeights, SearchRequest, SearchResponse, Timings,
+    encode_query::{self, Encoded},
+    error::{EngineError, Result},
+    limits::{MAX_EF, MAX_LIMIT, MAX_RERANK_CANDIDATES},
+    live::LiveCollection,
+    plan::{self, Candidates},
+    rerank,
+    store::{Store, View},
+};
+
+/// How often a search starts again because records it found were deleted or replaced meanwhile.
+const ATTEMPTS: usize = 3;
+
+/// Finds the best records for a query.
+pub(crate) fn search(
+    store: &Store,
+    encoder: &dyn Encoder,
+    live: &LiveCollection,
+    request: &SearchRequest,
+) -> Result<SearchResponse> {
+    let mut clock = Clock::start();
+    let mut timings = Timings::default();
+    check(request)?;
+    let parsed = encode_query::parse(&request.query)?;
+    clock.lap(&mut timings.parse);
+    let query = encode_query::encode(store, encoder, live, &parsed)?;
+    clock.lap(&mut timings.encode);
+    let mut attempt = 1;
+    loop {
+        let plan = plan::choose(store, live, request)?;
+        clock.lap(&mut timings.plan);
+        let wanted = Candidates {
+            query: &query.global,
+            target: request.target,
+            k: request.rerank.map_or(0, |rerank| rerank.candidates).max(request.limit),
+            filter: request.filter.as_ref(),
+        };
+        // A limit of zero asks for nothing, whatever the rerank says.
+        let wanted = if request.limit == 0 { Candidates { k: 0, ..wanted } } else { wanted };
+        let found = plan::run(&plan, store, live, wanted)?;
+        clock.lap(&mut timings.candidates);
+        let view = store.view();
+        let ranked = rank(&view, live, request, &query, &found.neighbors)?;
+        clock.lap(&mut timings.rerank);
+        let (hits, lost) = fetch(&view, live, &ranked)?;
+        clock.lap(&mut timings.fetch);
+        if lost == 0 || attempt == ATTEMPTS {
+            timings.total = clock.total();
+            let fingerprint = live.info.fingerprint.clone();
+            return Ok(SearchResponse { hits, exact: found.exact, timings, fingerprint });
+        }
+        attempt += 1;
+    }
+}
+
+fn check(request: &SearchRequest) -> Result<()> {
+    at_most("limit", request.limit, MAX_LIMIT)?;
+    request.filter.as_ref().map_or(Ok(()), |filter| filter.check())?;
+    if let Some(rerank) = &request.rerank {
+        at_most("rerank.candidates", rerank.candidates, MAX_RERANK_CANDIDATES)?;
+        rerank.weights.check("rerank.weights")?;
+    }
+    match request.accuracy {
+        Accuracy::Ef(0) => Err(EngineError::invalid("ef", "it must be at least 1")),
+        Accuracy::Ef(ef) => at_most("ef", ef, MAX_EF),
+        Accuracy::Auto | Accuracy::Exact => Ok(()),
+    }
+}
+
+fn at_most(field: &str, value: usize, most: usize) -> Result<()> {
+    if value <= most {
+        return Ok(());
+    }
+    Err(EngineError::invalid(field, format!("{value} is too many: allowed are {most}")))
+}
+
+/// A candidate with its scores.
+struct Ranked {
+    version: u64,
+    score: f32,
+    levels: LevelScores,
+}
+
+/// The best candidates, best first, by the three-level score when asked for.
+fn rank(
+    view: &View<'_>,
+    live: &LiveCollection,
+    request: &SearchRequest,
+    query: &Encoded,
+    candidates: &[Neighbor],
+) -> Result<Vec<Ranked>> {
+    let metric = live.index(request.target).config().metric;
+    let weights = request.rerank.map_or(LevelWeights::GLOBAL_ONLY, |rerank| rerank.weights);
+    let versions: Vec<u64> = candidates.iter().map(|candidate| candidate.id).collect();
+    let compare_parts = request.rerank.is_some() && !query.levels.is_empty();
+    let mut levels = Vec::new();
+    if compare_parts {
+        levels = view.levels(live.number, request.target, &versions)?;
+    }
+    let mut levels = levels.iter();
+    let mut ranked: Vec<Ranked> = candidates
+        .iter()
+        .map(|candidate| {
+            let global = metric.score(candidate.distance);
+            let target = levels.next().and_then(Option::as_ref);
+            let levels = rerank::scores(global, &query.levels, target, &weights);
+            Ranked { version: candidate.id, score: weights.total(&levels), levels }
+        })
+        .collect();
+    ranked.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.version.cmp(&b.version)));
+    ranked.truncate(request.limit);
+    Ok(ranked)
+}
+
+/// Reads the records of the hits; says how many are not there any more.
+fn fetch(view: &View<'_>, live: &LiveCollection, ranked: &[Ranked]) -> Result<(Vec<Hit>, usize)> {
+    let versions: Vec<u64> = ranked.iter().map(|ranked| ranked.version).collect();
+    let records = view.records(live.number, &versions)?;
+    let hit = |(ranked, record): (&Ranked, Option<_>)| {
+        Some(Hit { score: ranked.score, levels: ranked.levels, record: record? })
+    };
+    let mut hits: Vec<Hit> = ranked.iter().zip(records).filter_map(hit).collect();
+    hits.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.record.id.cmp(&b.record.id)));
+    let lost = ranked.len() - hits.len();
+    Ok((hits, lost))
+}
+
+/// Measures stage after stage.
+pub(crate) struct Clock {
+    start: Instant,
+    last: Instant,
+}
+
+impl Clock {
+    pub(crate) fn start() -> Self {
+        let now = Instant::now();
+        Self { start: now, last: now }
+    }
+
+    /// Adds the time since the last lap.
+    pub(crate) fn lap(&mut self, stage: &mut Duration) {
+        let now = Instant::now();
+        *stage += now - self.last;
+        self.last = now;
+    }
+
+    pub(crate) fn total(&self) -> Duration {
+        self.start.elapsed()
+    }
+}

@@ -1,0 +1,220 @@
+//! Reads that all see the same moment of the store.
+
+use rocksdb::{DB, Direction, IteratorMode, ReadOptions, SnapshotWithThreadMode};
+
+use super::{
+    CollectionId, Store,
+    frame::Reader,
+    frame_error,
+    key::{COLLECTION_PREFIX, Family, NEXT_COLLECTION, id_of, version_of},
+    store_error, value,
+};
+use crate::{
+    Side, StoredRecord,
+    error::{EngineError, Result},
+    levels::Levels,
+};
+
+/// A moment of the store; it holds no lock, and later writes do not change it.
+pub(crate) struct View<'a> {
+    store: &'a Store,
+    snapshot: SnapshotWithThreadMode<'a, DB>,
+}
+
+impl<'a> View<'a> {
+    pub(super) fn new(store: &'a Store) -> Self {
+        Self { store, snapshot: store.db.snapshot() }
+    }
+
+    /// The version that each identifier names.
+    pub(crate) fn versions<'i>(
+        &self,
+        collection: CollectionId,
+        ids: impl IntoIterator<Item = &'i str>,
+    ) -> Result<Vec<Option<u64>>> {
+        let keys: Vec<_> = ids.into_iter().map(|id| collection.id_key(id)).collect();
+        self.multi_get(Family::Ids, &keys, |bytes| match version_of(bytes) {
+            Some(version) if bytes.len() == 8 => Ok(version),
+            _ => Err(EngineError::corrupt("identifier", "its version is not eight bytes")),
+        })
+    }
+
+    pub(crate) fn version(&self, collection: CollectionId, id: &str) -> Result<Option<u64>> {
+        Ok(self.versions(collection, [id])?.pop().flatten())
+    }
+
+    pub(crate) fn records(
+        &self,
+        collection: CollectionId,
+        versions: &[u64],
+    ) -> Result<Vec<Option<StoredRecord>>> {
+        let keys: Vec<_> = versions.iter().map(|&v| collection.record_key(v)).collect();
+        self.multi_get(Family::Records, &keys, decode_record)
+    }
+
+    pub(crate) fn vector(
+        &self,
+        collection: CollectionId,
+        side: Side,
+        version: u64,
+    ) -> Result<Option<Vec<f32>>> {
+        let keys = [collection.side_key(side, version)];
+        Ok(self.multi_get(Family::Vectors, &keys, decode_vector)?.pop().flatten())
+    }
+
+    /// Level vectors without extents.
+    pub(crate) fn levels(
+        &self,
+        collection: CollectionId,
+        side: Side,
+        versions: &[u64],
+    ) -> Result<Vec<Option<Levels>>> {
+        let keys: Vec<_> = versions.iter().map(|&v| collection.side_key(side, v)).collect();
+        let what = || "level vectors".to_owned();
+        self.multi_get(Family::Levels, &keys, |bytes| {
+            value::decode_levels(bytes).map_err(frame_error(what))
+        })
+    }
+
+    /// Level vectors with extents.
+    pub(crate) fn located_levels(
+        &self,
+        collection: CollectionId,
+        side: Side,
+        version: u64,
+    ) -> Result<Option<Levels>> {
+        let keys = [collection.side_key(side, version)];
+        let what = || "level vectors".to_owned();
+        let decode = |bytes: &[u8]| value::decode_located_levels(bytes).map_err(frame_error(what));
+        Ok(self.multi_get(Family::Levels, &keys, decode)?.pop().flatten())
+    }
+
+    /// Identifiers after `after`, in order, with their versions.
+    pub(crate) fn ids(
+        &self,
+        collection: CollectionId,
+        after: Option<&str>,
+    ) -> Result<impl Iterator<Item = Result<(String, u64)>> + '_> {
+        let start = match after {
+            // The smallest key greater than that of `after`.
+            Some(id) => [collection.id_key(id), vec![0]].concat(),
+            None => collection.start(),
+        };
+        let entries = self.range(Family::Ids, start, collection.end())?;
+        Ok(entries.map(|entry| {
+            let (key, value) = entry?;
+            match (id_of(&key), version_of(&value)) {
+                (Some(id), Some(version)) => Ok((id.to_owned(), version)),
+                _ => Err(EngineError::corrupt("identifier", "its key or version is malformed")),
+            }
+        }))
+    }
+
+    /// All records, in the order of their versions.
+    pub(crate) fn all_records(
+        &self,
+        collection: CollectionId,
+    ) -> Result<impl Iterator<Item = Result<(u64, StoredRecord)>> + '_> {
+        let entries = self.range(Family::Records, collection.start(), collection.end())?;
+        Ok(entries.map(|entry| {
+            let (key, value) = entry?;
+            Ok((version_of_key(&key)?, decode_record(&value)?))
+        }))
+    }
+
+    /// All global vectors of a side, in the order of their versions.
+    pub(crate) fn all_vectors(
+        &self,
+        collection: CollectionId,
+        side: Side,
+    ) -> Result<impl Iterator<Item = Result<(u64, Vec<f32>)>> + '_> {
+        let (start, end) = (collection.side_start(side), collection.side_end(side));
+        let entries = self.range(Family::Vectors, start, end)?;
+        Ok(entries.map(|entry| {
+            let (key, value) = entry?;
+            Ok((version_of_key(&key)?, decode_vector(&value)?))
+        }))
+    }
+
+    /// The largest version of a collection.
+    pub(crate) fn last_version(&self, collection: CollectionId) -> Result<Option<u64>> {
+        let mut options = self.options();
+        options.set_iterate_lower_bound(collection.start());
+        options.set_iterate_upper_bound(collection.end());
+        let cf = self.store.family(Family::Records)?;
+        match self.store.db.iterator_cf_opt(cf, options, IteratorMode::End).next() {
+            None => Ok(None),
+            Some(entry) => version_of_key(&entry.map_err(store_error)?.0).map(Some),
+        }
+    }
+
+    /// The description of every collection.
+    pub(crate) fn collections(&self) -> Result<Vec<String>> {
+        let mut end = COLLECTION_PREFIX.to_vec();
+        end.push(0xff);
+        let entries = self.range(Family::Meta, COLLECTION_PREFIX.to_vec(), end)?;
+        let decode = |value: &[u8]| Reader::open(value)?.string();
+        entries
+            .map(|entry| {
+                let (key, value) = entry?;
+                let what = || format!("collection {}", String::from_utf8_lossy(&key));
+                decode(&value).map_err(frame_error(what))
+            })
+            .collect()
+    }
+
+    /// The number that the next collection gets.
+    pub(crate) fn next_collection(&self) -> Result<CollectionId> {
+        match self.snapshot.get(NEXT_COLLECTION).map_err(store_error)?.as_deref() {
+            None => Ok(CollectionId(0)),
+            Some(&[a, b, c, d]) => Ok(CollectionId(u32::from_be_bytes([a, b, c, d]))),
+            Some(_) => Err(EngineError::corrupt("next collection", "it is not four bytes")),
+        }
+    }
+
+    fn options(&self) -> ReadOptions {
+        let mut options = ReadOptions::default();
+        options.set_snapshot(&self.snapshot);
+        options
+    }
+
+    fn multi_get<T>(
+        &self,
+        family: Family,
+        keys: &[Vec<u8>],
+        decode: impl Fn(&[u8]) -> Result<T>,
+    ) -> Result<Vec<Option<T>>> {
+        let cf = self.store.family(family)?;
+        let values =
+            self.store.db.batched_multi_get_cf_opt(cf, keys, false, &self.options()).into_iter();
+        values
+            .map(|value| value.map_err(store_error)?.map(|bytes| decode(&bytes)).transpose())
+            .collect()
+    }
+
+    fn range(
+        &self,
+        family: Family,
+        start: Vec<u8>,
+        end: Vec<u8>,
+    ) -> Result<impl Iterator<Item = Result<(Box<[u8]>, Box<[u8]>)>> + '_> {
+        let mut options = self.options();
+        options.set_iterate_upper_bound(end);
+        let cf = self.store.family(family)?;
+        let mode = IteratorMode::From(&start, Direction::Forward);
+        let entries = self.store.db.iterator_cf_opt(cf, options, mode);
+        Ok(entries.map(|entry| entry.map_err(store_error)))
+    }
+}
+
+fn version_of_key(key: &[u8]) -> Result<u64> {
+    version_of(key).ok_or_else(|| EngineError::corrupt("key", "it has no version"))
+}
+
+fn decode_record(bytes: &[u8]) -> Result<StoredRecord> {
+    value::decode_record(bytes).map_err(frame_error(|| "record".to_owned()))
+}
+
+fn decode_vector(bytes: &[u8]) -> Result<Vec<f32>> {
+    value::decode_vector(bytes).map_err(frame_error(|| "global vector".to_owned()))
+}

@@ -1,0 +1,220 @@
+//! Any sequence of calls gives what a map and a sort give.
+
+use std::collections::BTreeMap;
+
+use moiety_encoder::{Encoder, HashingEncoder};
+use moiety_engine::{
+    Engine, Filter, LevelWeights, Query, Record, Rerank, SearchRequest, Side, Structure,
+    UpsertOutcome,
+};
+use proptest::prelude::*;
+use serde_json::json;
+
+mod fixture;
+use fixture::{NAME, encoder, engine, open, payload, smiles, text};
+
+#[derive(Clone, Debug)]
+enum Step {
+    Upsert(Vec<(u8, Content)>),
+    Delete(Vec<u8>),
+    Get(Vec<u8>),
+    Scroll { after: Option<u8>, limit: usize, even_only: bool },
+    Search { seed: u64, limit: usize, even_only: bool, rerank: bool },
+    Reopen,
+}
+
+#[derive(Clone, Debug)]
+enum Content {
+    Text(u64),
+    Both(u64),
+    Molecule(u64),
+    BadMolecule,
+}
+
+/// What the map remembers of a record.
+type Model = BTreeMap<String, Record>;
+
+fn content() -> impl Strategy<Value = Content> {
+    prop_oneof![
+        5 => (0..12u64).prop_map(Content::Text),
+        2 => (0..12u64).prop_map(Content::Both),
+        2 => (0..12u64).prop_map(Content::Molecule),
+        1 => Just(Content::BadMolecule),
+    ]
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let key = 0..16u8;
+    let step = prop_oneof![
+        5 => prop::collection::vec((key.clone(), content()), 1..6).prop_map(Step::Upsert),
+        2 => prop::collection::vec(key.clone(), 1..4).prop_map(Step::Delete),
+        1 => prop::collection::vec(key.clone(), 0..6).prop_map(Step::Get),
+        2 => (prop::option::of(key), 1..8usize, any::<bool>())
+            .prop_map(|(after, limit, even_only)| Step::Scroll { after, limit, even_only }),
+        4 => (0..12u64, 0..20usize, any::<bool>(), any::<bool>()).prop_map(
+            |(seed, limit, even_only, rerank)| Step::Search { seed, limit, even_only, rerank }
+        ),
+        1 => Just(Step::Reopen),
+    ];
+    prop::collection::vec(step, 1..25)
+}
+
+fn id(key: u8) -> String {
+    format!("k{key:02}")
+}
+
+fn record(key: u8, content: &Content) -> Record {
+    let record = |seed: u64| Record {
+        id: id(key),
+        payload: payload(json!({"even": seed.is_multiple_of(2), "seed": seed})),
+        ..Record::default()
+    };
+    match *content {
+        Content::Text(seed) => Record { text: Some(text(seed)), ..record(seed) },
+        Content::Molecule(seed) => Record { molecule: Some(smiles(seed)), ..record(seed) },
+        Content::Both(seed) => {
+            Record { text: Some(text(seed)), molecule: Some(smiles(seed)), ..record(seed) }
+        }
+        Content::BadMolecule => {
+            Record { molecule: Some(Structure::Smiles("C((".into())), ..record(0) }
+        }
+    }
+}
+
+fn even() -> Filter {
+    Filter::Equals { field: "even".into(), value: json!(true) }
+}
+
+fn is_even(record: &Record) -> bool {
+    record.payload["even"] == json!(true)
+}
+
+fn upsert(engine: &Engine, model: &mut Model, items: &[(u8, Content)]) {
+    let records: Vec<Record> = items.iter().map(|(key, content)| record(*key, content)).collect();
+    let outcomes = engine.upsert(NAME, records.clone()).unwrap();
+    assert_eq!(outcomes.len(), records.len());
+    for (position, ((record, (_, content)), outcome)) in
+        records.into_iter().zip(items).zip(outcomes).enumerate()
+    {
+        match (content, outcome) {
+            (Content::BadMolecule, Err(error)) => {
+                assert_eq!((error.position, error.field), (position, "molecule"));
+            }
+            (Content::BadMolecule, Ok(_)) => panic!("a broken SMILES was taken"),
+            (_, outcome) => {
+                let acknowledged = outcome.unwrap();
+                assert_eq!(acknowledged.id, record.id);
+                let replaced = model.insert(record.id.clone(), record).is_some();
+                assert_eq!(acknowledged.outcome == UpsertOutcome::Replaced, replaced);
+            }
+        }
+    }
+}
+
+fn delete(engine: &Engine, model: &mut Model, keys: &[u8]) {
+    let ids: Vec<String> = keys.iter().map(|key| id(*key)).collect();
+    let expected: Vec<bool> = ids.iter().map(|id| model.remove(id).is_some()).collect();
+    assert_eq!(engine.delete(NAME, &ids).unwrap(), expected);
+}
+
+fn get(engine: &Engine, model: &Model, keys: &[u8]) {
+    let ids: Vec<String> = keys.iter().map(|key| id(*key)).collect();
+    for (id, found) in ids.iter().zip(engine.get(NAME, &ids).unwrap()) {
+        let expected = model.get(id);
+        assert_eq!(found.is_some(), expected.is_some());
+        if let (Some(found), Some(expected)) = (found, expected) {
+            assert_eq!((&found.id, &found.text), (&expected.id, &expected.text));
+            assert_eq!(found.payload, expected.payload);
+            assert_eq!(found.molecule.map(|m| m.structure), expected.molecule);
+        }
+    }
+}
+
+fn scroll(engine: &Engine, model: &Model, after: Option<u8>, limit: usize, even_only: bool) {
+    let after = after.map(id);
+    let filter = even_only.then(even);
+    let page = engine.scroll(NAME, after.as_deref(), limit, filter.as_ref()).unwrap();
+    let passing = model.values().filter(|record| {
+        after.as_ref().is_none_or(|after| record.id > *after) && (!even_only || is_even(record))
+    });
+    let expected: Vec<&str> = passing.map(|record| record.id.as_str()).collect();
+    let found: Vec<&str> = page.records.iter().map(|record| record.id.as_str()).collect();
+    assert_eq!(found, expected[..limit.min(expected.len())]);
+    let more = expected.len() > limit;
+    assert_eq!(page.next.as_deref(), if more { found.last().copied() } else { None });
+    let all = model.values().filter(|record| !even_only || is_even(record)).count() as u64;
+    assert_eq!(engine.count(NAME, filter.as_ref()).unwrap(), all);
+}
+
+fn cosine(encoder: &HashingEncoder, a: &str, b: &str) -> f32 {
+    let encodings = encoder.encode_texts(&[a, b]).unwrap();
+    encodings[0].global.iter().zip(&encodings[1].global).map(|(x, y)| x * y).sum()
+}
+
+fn search(engine: &Engine, model: &Model, request: &SearchRequest, words: &str) {
+    let response = engine.search(NAME, request).unwrap();
+    let encoder = encoder();
+    let passes = |record: &&Record| request.filter.is_none() || is_even(record);
+    let mut scores = BTreeMap::new();
+    for record in model.values().filter(passes) {
+        if let Some(text) = &record.text {
+            scores.insert(record.id.as_str(), cosine(&encoder, words, text));
+        }
+    }
+    assert_eq!(response.hits.len(), request.limit.min(scores.len()));
+    let mut worst = f32::INFINITY;
+    for hit in &response.hits {
+        let expected = scores.remove(hit.record.id.as_str()).expect("a live record, once");
+        assert!((hit.levels.global - expected).abs() < 1e-4);
+        worst = worst.min(hit.score);
+    }
+    assert!(response.hits.windows(2).all(|pair| {
+        pair[0].score > pair[1].score
+            || pair[0].score == pair[1].score && pair[0].record.id < pair[1].record.id
+    }));
+    if request.rerank.is_none() {
+        assert!(scores.values().all(|left_out| *left_out <= worst + 1e-4));
+    }
+}
+
+fn run(steps: Vec<Step>) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut engine = engine(dir.path());
+    let mut model = Model::new();
+    for step in steps {
+        match step {
+            Step::Upsert(items) => upsert(&engine, &mut model, &items),
+            Step::Delete(keys) => delete(&engine, &mut model, &keys),
+            Step::Get(keys) => get(&engine, &model, &keys),
+            Step::Scroll { after, limit, even_only } => {
+                scroll(&engine, &model, after, limit, even_only);
+            }
+            Step::Search { seed, limit, even_only, rerank } => {
+                let words = text(seed);
+                let mut request = SearchRequest::new(Query::Text(words.clone()), Side::Text, limit);
+                request.filter = even_only.then(even);
+                let weights = LevelWeights { global: 1.0, fragment: 0.5, token: 0.5 };
+                request.rerank = rerank.then_some(Rerank { candidates: 5, weights });
+                search(&engine, &model, &request, &words);
+            }
+            Step::Reopen => {
+                drop(engine);
+                engine = open(dir.path());
+            }
+        }
+        let stats = engine.stats(NAME).unwrap();
+        let texts = model.values().filter(|record| record.text.is_some()).count() as u64;
+        let molecules = model.values().filter(|record| record.molecule.is_some()).count() as u64;
+        assert_eq!(stats.records, model.len() as u64);
+        assert_eq!((stats.texts.vectors, stats.molecules.vectors), (texts, molecules));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { max_shrink_iters: 200, ..ProptestConfig::with_cases(24) })]
+
+    #[test]
+    fn any_sequence_of_calls_gives_what_a_map_gives(steps in steps()) {
+        run(steps);
+    }
+}
