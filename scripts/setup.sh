@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# Installs what Moiety needs on a Debian machine, and nothing that is there already. It says what it does.
+#
+#   scripts/setup.sh [build|test]
+#
+# build: a C++ compiler and libclang with its headers (RocksDB is compiled from source, and bindgen reads its C header),
+#        and Rust of the version in rust-toolchain.toml.
+# test (the default): that, and Python with venv, for the check of the Python client.
+#
+# Without root it installs nothing: it names the packages that are missing and stops.
+set -euo pipefail
+source "$(dirname "$0")/environment.sh"
+
+missing_packages() {
+    command -v g++ make >/dev/null && command -v c++ >/dev/null || echo build-essential
+    has_libclang || echo libclang-dev
+    # clang itself tells bindgen where its headers are.
+    command -v clang >/dev/null || ls /usr/bin/clang-[0-9]* >/dev/null 2>&1 || echo clang
+    [ -e /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
+    if [ "$1" = test ]; then
+        python3 -c 'import venv, ensurepip' 2>/dev/null || echo python3 python3-venv
+    fi
+}
+
+has_libclang() {
+    [ -n "${LIBCLANG_PATH:-}" ] && return
+    local libraries=(/usr/lib/llvm-*/lib/libclang*.so* /usr/lib/*/libclang*.so*)
+    local headers=(/usr/lib/llvm-*/lib/clang/*/include/stdbool.h /usr/lib/clang/*/include/stdbool.h)
+    first_exists "${libraries[@]}" && first_exists "${headers[@]}"
+}
+
+first_exists() {
+    local path
+    for path in "$@"; do [ -e "$path" ] && return; done
+    return 1
+}
+
+install_packages() {
+    local packages="$*"
+    if ! command -v apt-get >/dev/null; then
+        fail "this is no Debian machine; install what these Debian packages hold and run this again: $packages"
+    fi
+    if [ "$(id -u)" -ne 0 ]; then
+        fail "not root, so nothing was installed. Missing: $packages. Run: sudo apt-get install -y $packages"
+    fi
+    say "installing Debian packages: $packages"
+    apt-get update -qq
+    # shellcheck disable=SC2086 # one word a package
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages
+}
+
+wanted_rust() { sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml; }
+
+ensure_rust() {
+    local wanted
+    wanted="$(wanted_rust)"
+    if ! command -v cargo >/dev/null && [ "$(id -u)" -eq 0 ] && debian_has rustup; then
+        install_packages rustup
+    fi
+    command -v cargo >/dev/null || fail "Rust is missing. Install rustup as https://rustup.rs says:
+    curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --profile minimal --default-toolchain $wanted
+and run this again."
+    if command -v rustup >/dev/null && ! rustup toolchain list | grep -q "^$wanted"; then
+        say "installing Rust $wanted with rustup"
+        rustup toolchain install "$wanted" --profile minimal --component rustfmt --component clippy
+    fi
+    local found
+    found="$(rustc --version | cut -d' ' -f2)"
+    at_least "$wanted" "$found" || fail "Rust $found is too old: $wanted is needed, and rustup installs it"
+}
+
+debian_has() {
+    command -v apt-cache >/dev/null || return 1
+    apt-get update -qq && apt-cache policy "$1" | grep -q 'Candidate: [0-9]'
+}
+
+at_least() { [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]; }
+
+purpose="${1:-test}"
+case "$purpose" in build | test) ;; *) fail "usage: scripts/setup.sh [build|test]" ;; esac
+packages="$(missing_packages "$purpose" | tr '\n' ' ')"
+if [ -n "$packages" ]; then install_packages "${packages% }"; fi
+ensure_rust
+echo "set-up: $(rustc --version), $(c++ --version | head -n 1)"
