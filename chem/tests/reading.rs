@@ -154,6 +154,7 @@ fn refusals_say_what_and_where() {
     assert!(said("C!C").ends_with("at character 2"), "{}", said("C!C"));
     let inchi = Molecule::from_inchi("InChI=1S/nonsense").unwrap_err();
     assert!(matches!(inchi, ChemError::Syntax { notation: "InChI", .. }), "{inchi}");
+    assert_eq!(inchi.to_string(), "cannot read InChI: its layers do not fit together");
     let block = ALANINE_3D.replace("  2  7  1  0", "  2 99  1  0");
     let block = Molecule::from_mol_block(&block).unwrap_err();
     assert!(matches!(block, ChemError::Syntax { .. }), "{block}");

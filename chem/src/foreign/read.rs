@@ -61,6 +61,9 @@ fn inchi_error(error: &InchiError) -> ChemError {
     if message.contains("SanitizeFailed") {
         ChemError::Chemistry { reason, place }
     } else {
+        // The engine often refuses without a word.
+        let silent = reason.trim_end().ends_with(':');
+        let reason = if silent { "its layers do not fit together".into() } else { reason };
         ChemError::Syntax { notation: "InChI", reason, place }
     }
 }
