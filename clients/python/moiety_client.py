@@ -54,14 +54,30 @@ def search(client, collection, query, target="molecule", limit=10, rerank="defau
 
 
 def _flat(rank, hit):
-    record = hit["record"]["record"]
-    facts = hit["record"].get("molecule", {})
+    stored = hit["record"]
+    record = stored["record"]
+    given = record.get("molecule", {})
+    levels = hit.get("levels", {})
     return {
         "rank": rank,
         "id": record["id"],
-        "score": hit.get("score", 0.0),
-        "levels": hit.get("levels", {}),
-        "canonical_smiles": facts.get("canonical_smiles"),
+        "score": _score(hit.get("score", 0.0)),
+        "levels": {name: _score(levels.get(name)) for name in ("global", "fragment", "token")},
+        "smiles": given.get("smiles") or stored.get("molecule", {}).get("canonical_smiles"),
         "text": record.get("text"),
-        "payload": record.get("payload", {}),
+        "payload": _plain(record.get("payload", {})),
     }
+
+
+def _score(score):
+    """Six digits: what is beyond is noise of 32-bit numbers."""
+    return None if score is None else round(float(score), 6)
+
+
+def _plain(value):
+    """Whole numbers as integers: protobuf has only one kind of number."""
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -2,7 +2,7 @@
 
     python3 clients/python/smoke.py --server localhost:7400 --collection demo --moiety target/debug/moiety
 
-It prints one line a query and exits with 1 at the first difference in ids, order or scores (beyond 1e-5).
+It prints one line a query and exits with 1 at the first difference in ids, order, records or scores (beyond 1e-5).
 """
 
 import argparse
@@ -27,39 +27,32 @@ def queries(path):
 
 
 def by_command(given, kind, value):
-    """(id, score) of each hit, from the Rust command."""
+    """The hits of the Rust command, one a line."""
     command = [given.moiety, "search", "--server", f"http://{given.server}", "--collection", given.collection]
     command += ["--json", "--limit", str(LIMIT), kind, value]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     if done.returncode != 0:
         sys.exit(f"{' '.join(command)} failed with {done.returncode}: {done.stderr.strip()}")
-    return [(hit["id"], hit["score"]) for hit in hits_in(done.stdout)]
-
-
-def hits_in(output):
-    """The hits in the command's output: one JSON document that holds them, or one hit a line."""
-    try:
-        document = json.loads(output)
-    except json.JSONDecodeError:
-        return [json.loads(line) for line in output.splitlines() if line.strip()]
-    if isinstance(document, dict):
-        return document["hits"] if "hits" in document else [document]
-    return document
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def by_reflection(client, given, kind, value):
-    """(id, score) of each hit, from this client."""
+    """The hits of this client."""
     query = {"text": value} if kind == "--text" else {"molecule": {"smiles": value}}
-    return [(hit["id"], hit["score"]) for hit in search(client, given.collection, query, limit=LIMIT)]
+    return search(client, given.collection, query, limit=LIMIT)
 
 
 def difference(ours, theirs):
     """What differs first, or None."""
-    if [id_ for id_, _ in ours] != [id_ for id_, _ in theirs]:
-        return f"ids differ: {ours} and {theirs}"
-    for (id_, one), (_, other) in zip(ours, theirs):
-        if abs(one - other) > TOLERANCE:
-            return f"scores of {id_} differ: {one} and {other}"
+    ids = [[hit["id"] for hit in hits] for hits in (ours, theirs)]
+    if ids[0] != ids[1]:
+        return f"ids differ: {ids[0]} and {ids[1]}"
+    for our, their in zip(ours, theirs):
+        if abs(our["score"] - their["score"]) > TOLERANCE:
+            return f"scores of {our['id']} differ: {our['score']} and {their['score']}"
+        for field in ("text", "smiles", "payload"):
+            if our[field] != their[field]:
+                return f"{field} of {our['id']} differs: {our[field]!r} and {their[field]!r}"
     return None
 
 
@@ -98,7 +91,7 @@ def main():
             wrong = "no hits" if not ours else difference(ours, by_command(given, kind, value))
             if wrong:
                 sys.exit(f"{kind} {value!r}: {wrong}")
-            print(f"same {len(ours)} hits: {kind} {value!r}, first {ours[0][0]}")
+            print(f"same {len(ours)} hits: {kind} {value!r}, first {ours[0]['id']}")
         wrong = refusals(client, given)
         if wrong:
             sys.exit(wrong)

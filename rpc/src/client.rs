@@ -12,6 +12,7 @@ use moiety_proto::v1::{
     self as wire, collections_client::CollectionsClient, encoder_client::EncoderClient,
     records_client::RecordsClient, search_client::SearchClient,
 };
+use prost::Message;
 use tonic::transport::{Channel, Endpoint};
 
 pub use error::{ClientError, FieldViolation};
@@ -73,6 +74,12 @@ impl Client {
     /// Largest message that a server of this version takes, in bytes: keep batches below it.
     pub const fn max_message_bytes() -> usize {
         MAX_MESSAGE_BYTES
+    }
+
+    /// What a record takes of a message, in bytes.
+    pub fn message_bytes(record: &wire::Record) -> usize {
+        // One byte for the tag and up to ten for the length.
+        record.encoded_len() + 11
     }
 
     /// Makes a collection.

@@ -45,11 +45,17 @@ impl Edge {
             Arc::clone(&self.places).try_acquire_owned().map_err(|_| busy(self.places_total))?;
         let request = request.into_inner();
         let done = self.blocking(place, move |engine| work(engine, request, &clock));
-        match deadline {
+        let answer = match deadline {
             None => done.await,
             Some(at) => tokio::time::timeout_at(at, done).await.unwrap_or(Err(deadline_exceeded())),
+        };
+        match &answer {
+            Ok(_) => tracing::debug!(time = ?clock.began.elapsed(), "answered"),
+            Err(status) => {
+                tracing::debug!(code = ?status.code(), reason = status.message(), "refused")
+            }
         }
-        .map(Response::new)
+        answer.map(Response::new)
     }
 
     /// Waits for a free place and does `work` there: for streams, which are held back by waiting.

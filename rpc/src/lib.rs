@@ -32,4 +32,6 @@ mod upsert;
 pub use client::{Client, ClientError, FieldViolation, ImportOptions, ImportSession};
 pub use convert::RerankDefaults;
 pub use moiety_proto::v1 as wire;
+/// A payload on the wire, a JSON object in the form of `google.protobuf.Struct`.
+pub use prost_types::Struct as Payload;
 pub use server::{Drained, ServeError, ServerOptions, run};

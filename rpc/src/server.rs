@@ -23,6 +23,9 @@ use crate::{
     limits::MAX_MESSAGE_BYTES, records::RecordsService, refusal, search::SearchService,
 };
 
+/// Most calls open at once on one connection, those that are refused or wait included.
+const MAX_STREAMS: u32 = 1_024;
+
 /// How a server behaves.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ServerOptions {
@@ -84,6 +87,8 @@ pub async fn run(
         tonic_health::server::HealthService::from_health_reporter(reporter.clone()),
     );
     let router = Server::builder()
+        .trace_fn(|request| tracing::info_span!("call", method = request.uri().path()))
+        .max_concurrent_streams(Some(MAX_STREAMS))
         .http2_keepalive_interval(Some(Duration::from_secs(60)))
         .layer(MapResponseLayer::new(refusal::restate_response))
         .add_service(health)
