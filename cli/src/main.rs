@@ -1,2 +1,81 @@
-//! The moiety command.
-fn main() {}
+//! The `moiety` command: the composition root, where the rooms are put together.
+//!
+//! Every subcommand is a file. Search and import always speak gRPC: to a server that runs, or to one that the command
+//! starts inside itself over a data directory.
+
+#![allow(clippy::print_stdout, reason = "a command line program prints")]
+
+mod connect;
+mod demo;
+mod error;
+mod eval;
+mod explain;
+mod import;
+mod info;
+mod model_dir;
+mod progress;
+mod reader;
+mod search;
+mod serve;
+mod structure;
+mod table;
+mod train;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+/// Search molecules by words and texts by structures.
+#[derive(Parser)]
+#[command(version, about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Load the demo library, ask it seven questions over gRPC, and go on serving if asked to.
+    Demo(demo::Args),
+    /// Serve collections over gRPC.
+    Serve(serve::Args),
+    /// Load SMILES, CSV, JSON lines or SDF into a collection.
+    Import(import::Args),
+    /// Search a collection by words, structure or stored record.
+    Search(search::Args),
+    /// Measure retrieval on captions and molecules that belong together.
+    Eval(eval::Args),
+    /// Train a model on pairs of molecule and text.
+    Train(train::Args),
+    /// Say what a server or a model directory holds.
+    Info(info::Args),
+}
+
+fn main() -> ExitCode {
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,moiety=info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("moiety: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> error::Result<()> {
+    let in_runtime = |work: std::pin::Pin<Box<dyn Future<Output = error::Result<()>>>>| {
+        tokio::runtime::Runtime::new().map_err(error::CliError::Runtime)?.block_on(work)
+    };
+    match command {
+        Command::Demo(args) => in_runtime(Box::pin(demo::run(args))),
+        Command::Serve(args) => in_runtime(Box::pin(serve::run(args))),
+        Command::Import(args) => in_runtime(Box::pin(import::run(args))),
+        Command::Search(args) => in_runtime(Box::pin(search::run(args))),
+        Command::Info(args) => in_runtime(Box::pin(info::run(args))),
+        Command::Eval(args) => eval::run(&args),
+        Command::Train(args) => train::run(&args),
+    }
+}

@@ -97,15 +97,22 @@ impl ModelConfig {
             ("text", self.text.width, self.text.heads),
         ] {
             if heads == 0 || width == 0 || width % heads != 0 {
-                return fail(format!("{room}.width {width} must be a positive multiple of {room}.heads {heads}"));
+                return fail(format!(
+                    "{room}.width {width} must be a positive multiple of {room}.heads {heads}"
+                ));
             }
         }
         if self.text.max_tokens > self.text.positions || self.text.max_tokens < 3 {
             let bound = self.text.positions;
-            return fail(format!("text.max_tokens is {}, must be 3..={bound}", self.text.max_tokens));
+            return fail(format!(
+                "text.max_tokens is {}, must be 3..={bound}",
+                self.text.max_tokens
+            ));
         }
         if self.molecule.environment_rows.contains(&0) || self.molecule.stereo_rows == 0 {
-            return fail("molecule.environment_rows and molecule.stereo_rows must be positive".into());
+            return fail(
+                "molecule.environment_rows and molecule.stereo_rows must be positive".into(),
+            );
         }
         if self.global_dim == 0 || self.part_dim == 0 || self.molecule.max_atoms == 0 {
             return fail("global_dim, part_dim and molecule.max_atoms must be positive".into());

@@ -46,4 +46,4 @@ pub enum EncoderError {
 }
 
 /// Short for this room's results.
-pub type Result<T> = std::result::Result<T, EncoderError>;
+pub(crate) type Result<T> = std::result::Result<T, EncoderError>;

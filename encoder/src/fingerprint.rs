@@ -14,14 +14,17 @@ const SUMS: &str = "SHA256SUMS";
 /// Checks every file against `SHA256SUMS` and returns the fingerprint: the SHA-256 of that list.
 pub(crate) fn verify(dir: &Path) -> Result<String> {
     let path = dir.join(SUMS);
-    let stated = std::fs::read_to_string(&path).map_err(|source| EncoderError::Io { path: path.clone(), source })?;
+    let stated = std::fs::read_to_string(&path)
+        .map_err(|source| EncoderError::Io { path: path.clone(), source })?;
     let found = sums(dir)?;
     if stated == found {
         return Ok(hex(&Sha256::digest(found)));
     }
     let differs = found.lines().find(|line| !stated.contains(line));
     let file = differs.and_then(|line| line.split_whitespace().last()).unwrap_or(SUMS);
-    let reason = format!("does not match {SUMS}; the file is damaged or of another model: fetch the directory again");
+    let reason = format!(
+        "does not match {SUMS}; the file is damaged or of another model: fetch the directory again"
+    );
     Err(EncoderError::Model { path: dir.join(file), reason })
 }
 

@@ -43,7 +43,12 @@ pub(crate) struct Parts {
 }
 
 impl Head {
-    pub(crate) fn specs(name: &str, width: usize, pooling: Pooling, dims: (usize, usize)) -> Vec<ParamSpec> {
+    pub(crate) fn specs(
+        name: &str,
+        width: usize,
+        pooling: Pooling,
+        dims: (usize, usize),
+    ) -> Vec<ParamSpec> {
         let input = if pooling == Pooling::Mean { width } else { 2 * width };
         let mut specs = vec![
             ParamSpec::new(format!("{name}.global_attention"), &[width, 1], Init::Zeros),
@@ -66,7 +71,8 @@ impl Head {
 
     /// Unit global vectors [sequences, global_dim].
     pub(crate) fn global(&self, hidden: &Tensor, segments: &Arc<Segments>) -> Result<Tensor> {
-        let weights = ops::segment_softmax(&hidden.matmul(&self.global_attention)?.squeeze(1)?, segments)?;
+        let weights =
+            ops::segment_softmax(&hidden.matmul(&self.global_attention)?.squeeze(1)?, segments)?;
         let mean = ops::segment_weighted_sum(hidden, &weights, segments)?;
         let pooled = match self.pooling {
             Pooling::Mean => mean,
@@ -80,7 +86,8 @@ impl Head {
 
     /// Part vectors and weights of every row.
     pub(crate) fn parts(&self, hidden: &Tensor, segments: &Arc<Segments>) -> Result<Parts> {
-        let weights = ops::segment_softmax(&hidden.matmul(&self.part_attention)?.squeeze(1)?, segments)?;
+        let weights =
+            ops::segment_softmax(&hidden.matmul(&self.part_attention)?.squeeze(1)?, segments)?;
         Ok(Parts { vectors: self.part.forward(hidden)?, weights })
     }
 }

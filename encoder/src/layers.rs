@@ -27,7 +27,10 @@ impl Linear {
     }
 
     pub(crate) fn load(params: &Params, name: &str) -> Result<Self> {
-        Ok(Self { weight: params.get(&format!("{name}.weight"))?, bias: params.get(&format!("{name}.bias"))? })
+        Ok(Self {
+            weight: params.get(&format!("{name}.weight"))?,
+            bias: params.get(&format!("{name}.bias"))?,
+        })
     }
 
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
@@ -56,7 +59,8 @@ impl LayerNorm {
     }
 
     pub(crate) fn load(params: &Params, name: &str, eps: f32) -> Result<Self> {
-        let (weight, bias) = (params.get(&format!("{name}.weight"))?, params.get(&format!("{name}.bias"))?);
+        let (weight, bias) =
+            (params.get(&format!("{name}.weight"))?, params.get(&format!("{name}.bias"))?);
         Ok(Self { weight, bias, eps })
     }
 
@@ -148,16 +152,28 @@ impl Stack {
     }
 
     /// Runs the chosen layers on `x` ([rows, width]).
-    pub(crate) fn forward(&self, x: &Tensor, layout: &Layout, layers: Range<usize>) -> Result<Tensor> {
+    pub(crate) fn forward(
+        &self,
+        x: &Tensor,
+        layout: &Layout,
+        layers: Range<usize>,
+    ) -> Result<Tensor> {
         let mut x = x.clone();
         for block in &self.blocks[layers] {
             x = match self.shape.order {
                 NormOrder::Pre => {
-                    let x = (&x + block.attend(&block.attention_norm.forward(&x)?, layout, self.shape.heads)?)?;
+                    let x = (&x
+                        + block.attend(
+                            &block.attention_norm.forward(&x)?,
+                            layout,
+                            self.shape.heads,
+                        )?)?;
                     (&x + block.feed(&block.ffn_norm.forward(&x)?)?)?
                 }
                 NormOrder::Post => {
-                    let x = block.attention_norm.forward(&(&x + block.attend(&x, layout, self.shape.heads)?)?)?;
+                    let x = block
+                        .attention_norm
+                        .forward(&(&x + block.attend(&x, layout, self.shape.heads)?)?)?;
                     block.ffn_norm.forward(&(&x + block.feed(&x)?)?)?
                 }
             };
@@ -170,7 +186,9 @@ impl Block {
     fn attend(&self, x: &Tensor, layout: &Layout, heads: usize) -> Result<Tensor> {
         let qkv = self.query_key_value.forward(x)?;
         let attended = match &layout.bias {
-            Some((buckets, table)) => ops::attention(&qkv, table, Some(buckets.clone()), &layout.segments, heads)?,
+            Some((buckets, table)) => {
+                ops::attention(&qkv, table, Some(buckets.clone()), &layout.segments, heads)?
+            }
             None => {
                 let unread = Tensor::zeros((1, heads), qkv.dtype(), &Device::Cpu)?;
                 ops::attention(&qkv, &unread, None, &layout.segments, heads)?

@@ -44,12 +44,15 @@ impl Model {
         let params = Params::load(&dir.join("model.safetensors"), &Towers::specs(&config))?;
         let towers = Towers::load(&params, &config)?;
         let text = &config.text;
-        let reader = TextReader::load(&dir.join("tokenizer.json"), text.max_tokens, text.vocabulary)?;
+        let reader =
+            TextReader::load(&dir.join("tokenizer.json"), text.max_tokens, text.vocabulary)?;
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .thread_name(|i| format!("encoder-{i}"))
             .build()
-            .map_err(|e| EncoderError::Config(format!("cannot start {threads} encoder threads: {e}")))?;
+            .map_err(|e| {
+                EncoderError::Config(format!("cannot start {threads} encoder threads: {e}"))
+            })?;
         let info = ModelInfo {
             name: config.name.clone(),
             fingerprint,
@@ -73,8 +76,9 @@ impl Model {
         pass: impl Fn(&[I]) -> Result<Vec<Encoding>> + Sync,
     ) -> Result<Vec<Encoding>> {
         let batches = cut_by_rows(inputs.iter().map(rows));
-        let passes: Result<Vec<Vec<Encoding>>> =
-            self.pool.install(|| batches.into_par_iter().map(|range| pass(&inputs[range])).collect());
+        let passes: Result<Vec<Vec<Encoding>>> = self
+            .pool
+            .install(|| batches.into_par_iter().map(|range| pass(&inputs[range])).collect());
         Ok(passes?.into_iter().flatten().collect())
     }
 }
@@ -91,21 +95,33 @@ impl Encoder for Model {
         };
         let inputs: Result<Vec<_>> =
             self.pool.install(|| molecules.par_iter().enumerate().map(read).collect());
-        self.encode(&inputs?, |(input, _)| input.atoms(), |batch| {
-            let (inputs, fragments): (Vec<_>, Vec<_>) = batch.iter().map(|(m, f)| (m, f.as_slice())).unzip();
-            let rows = inputs.iter().flat_map(|m| m.rows.iter().copied()).collect();
-            let encoded = self.towers.molecules(rows, &inputs, &fragments)?;
-            unpack(&encoded, |i| MoleculeExtents { atoms: inputs[i].atoms(), fragments: fragments[i] }.levels())
-        })
+        self.encode(
+            &inputs?,
+            |(input, _)| input.atoms(),
+            |batch| {
+                let (inputs, fragments): (Vec<_>, Vec<_>) =
+                    batch.iter().map(|(m, f)| (m, f.as_slice())).unzip();
+                let rows = inputs.iter().flat_map(|m| m.rows.iter().copied()).collect();
+                let encoded = self.towers.molecules(rows, &inputs, &fragments)?;
+                unpack(&encoded, |i| {
+                    MoleculeExtents { atoms: inputs[i].atoms(), fragments: fragments[i] }.levels()
+                })
+            },
+        )
     }
 
     fn encode_texts(&self, texts: &[&str]) -> Result<Vec<Encoding>> {
-        let inputs: Result<Vec<TextInput>> =
-            self.pool.install(|| texts.par_iter().enumerate().map(|(i, t)| self.reader.read(t, i)).collect());
-        self.encode(&inputs?, |input| input.ids.len(), |batch| {
-            let inputs: Vec<&TextInput> = batch.iter().collect();
-            unpack(&self.towers.texts(&inputs)?, |i| text_extents(inputs[i]))
-        })
+        let inputs: Result<Vec<TextInput>> = self.pool.install(|| {
+            texts.par_iter().enumerate().map(|(i, t)| self.reader.read(t, i)).collect()
+        });
+        self.encode(
+            &inputs?,
+            |input| input.ids.len(),
+            |batch| {
+                let inputs: Vec<&TextInput> = batch.iter().collect();
+                unpack(&self.towers.texts(&inputs)?, |i| text_extents(inputs[i]))
+            },
+        )
     }
 
     fn check_molecule(&self, molecule: &Molecule) -> Result<()> {
@@ -118,13 +134,20 @@ impl Encoder for Model {
 }
 
 /// Writes a model directory (all but its card) and its sums.
-pub(crate) fn save(dir: &Path, config: &ModelConfig, params: &Params, tokenizer: &Path, dtype: DType) -> Result<()> {
+pub(crate) fn save(
+    dir: &Path,
+    config: &ModelConfig,
+    params: &Params,
+    tokenizer: &Path,
+    dtype: DType,
+) -> Result<()> {
     let io = |path: &Path| {
         let path = path.to_path_buf();
         move |source| EncoderError::Io { path, source }
     };
     std::fs::create_dir_all(dir).map_err(io(dir))?;
-    let text = serde_json::to_string_pretty(config).map_err(|e| EncoderError::Config(e.to_string()))?;
+    let text =
+        serde_json::to_string_pretty(config).map_err(|e| EncoderError::Config(e.to_string()))?;
     std::fs::write(dir.join("config.json"), text + "\n").map_err(io(dir))?;
     std::fs::copy(tokenizer, dir.join("tokenizer.json")).map_err(io(tokenizer))?;
     params.save(&dir.join("model.safetensors"), dtype)?;
@@ -133,9 +156,10 @@ pub(crate) fn save(dir: &Path, config: &ModelConfig, params: &Params, tokenizer:
 
 fn read_config(dir: &Path) -> Result<ModelConfig> {
     let path = dir.join("config.json");
-    let text = std::fs::read_to_string(&path).map_err(|source| EncoderError::Io { path: path.clone(), source })?;
-    let config: ModelConfig =
-        serde_json::from_str(&text).map_err(|e| EncoderError::Model { path, reason: e.to_string() })?;
+    let text = std::fs::read_to_string(&path)
+        .map_err(|source| EncoderError::Io { path: path.clone(), source })?;
+    let config: ModelConfig = serde_json::from_str(&text)
+        .map_err(|e| EncoderError::Model { path, reason: e.to_string() })?;
     config.check()?;
     Ok(config)
 }
@@ -192,7 +216,11 @@ fn text_extents(input: &TextInput) -> Extents {
     let word = |i: usize| &input.words[i].bytes;
     Extents {
         tokens: (0..input.words.len()).map(|i| span(word(i).start, word(i).end)).collect(),
-        fragments: input.phrases.iter().map(|p| span(word(p.start).start, word(p.end - 1).end)).collect(),
+        fragments: input
+            .phrases
+            .iter()
+            .map(|p| span(word(p.start).start, word(p.end - 1).end))
+            .collect(),
     }
 }
 
@@ -203,7 +231,11 @@ fn unpack(batch: &BatchEncoding, extents: impl Fn(usize) -> Extents) -> Result<V
     let fragments = LevelRows::new(&batch.fragments)?;
     let unpack_one = |(i, global): (usize, Vec<f32>)| {
         let extents = extents(i);
-        Encoding { global, tokens: tokens.level(i, extents.tokens), fragments: fragments.level(i, extents.fragments) }
+        Encoding {
+            global,
+            tokens: tokens.level(i, extents.tokens),
+            fragments: fragments.level(i, extents.fragments),
+        }
     };
     Ok(globals.into_iter().enumerate().map(unpack_one).collect())
 }

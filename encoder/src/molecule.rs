@@ -86,7 +86,8 @@ impl Tables {
     fn rows(&self, graph: &GraphFeatures, atom: usize) -> [u32; ROWS_PER_ATOM] {
         let mut rows = [0; ROWS_PER_ATOM];
         for radius in 0..3 {
-            let (plain, chiral) = (graph.environments[atom][radius], graph.environments_chiral[atom][radius]);
+            let (plain, chiral) =
+                (graph.environments[atom][radius], graph.environments_chiral[atom][radius]);
             let (start, count) = self.environment[radius];
             rows[radius] = start + spread(plain, radius as u32) % count;
             rows[3 + radius] = match plain == chiral {
@@ -172,11 +173,18 @@ impl MoleculeTower {
     /// Hidden vectors [atoms of all molecules, width] and the molecules' segments.
     ///
     /// `rows` are the table rows of all atoms: those of the inputs, or in training some of them masked.
-    pub(crate) fn forward(&self, rows: Vec<u32>, batch: &[&MoleculeInput]) -> Result<(Tensor, Arc<Segments>)> {
+    pub(crate) fn forward(
+        &self,
+        rows: Vec<u32>,
+        batch: &[&MoleculeInput],
+    ) -> Result<(Tensor, Arc<Segments>)> {
         let segments = Arc::new(Segments::from_lengths(batch.iter().map(|m| m.atoms())));
         let buckets = Arc::new(BiasBuckets::new(batch.iter().map(|m| m.buckets.as_slice())));
         let x = ops::embedding_bag(&self.table, Arc::new(rows), ROWS_PER_ATOM)?;
-        let layout = Layout { segments: segments.clone(), bias: Some((buckets, self.distance_bias.clone())) };
+        let layout = Layout {
+            segments: segments.clone(),
+            bias: Some((buckets, self.distance_bias.clone())),
+        };
         let x = self.stack.forward(&x, &layout, 0..self.stack.layers())?;
         Ok((self.norm.forward(&x)?, segments))
     }

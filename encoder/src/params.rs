@@ -52,7 +52,9 @@ impl Params {
                 Init::Zeros => vec![0.0; count],
                 Init::Ones => vec![1.0; count],
                 Init::Value(x) => vec![x; count],
-                Init::Normal(deviation) => (0..count).map(|_| deviation * normal(&mut rng)).collect(),
+                Init::Normal(deviation) => {
+                    (0..count).map(|_| deviation * normal(&mut rng)).collect()
+                }
             };
             params.insert(&spec.name, Tensor::from_vec(data, spec.shape.as_slice(), &Device::Cpu)?);
         }
@@ -63,19 +65,26 @@ impl Params {
     /// every dtype f16 or f32.
     pub(crate) fn load(path: &Path, specs: &[ParamSpec]) -> Result<Self> {
         let fail = |reason: String| EncoderError::Model { path: path.to_path_buf(), reason };
-        let bytes = std::fs::read(path).map_err(|source| EncoderError::Io { path: path.into(), source })?;
+        let bytes =
+            std::fs::read(path).map_err(|source| EncoderError::Io { path: path.into(), source })?;
         let mut stored = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu)
             .map_err(|e| fail(format!("not a readable safetensors file: {e}")))?;
         let mut params = Self::default();
         for spec in specs {
-            let tensor = stored.remove(&spec.name).ok_or_else(|| fail(format!("tensor `{}` is missing", spec.name)))?;
+            let tensor = stored
+                .remove(&spec.name)
+                .ok_or_else(|| fail(format!("tensor `{}` is missing", spec.name)))?;
             if tensor.dims() != spec.shape {
                 let (name, found, wanted) = (&spec.name, tensor.dims(), &spec.shape);
-                return Err(fail(format!("tensor `{name}` has shape {found:?}, the config says {wanted:?}")));
+                return Err(fail(format!(
+                    "tensor `{name}` has shape {found:?}, the config says {wanted:?}"
+                )));
             }
             if !matches!(tensor.dtype(), DType::F16 | DType::F32) {
                 let (name, found) = (&spec.name, tensor.dtype());
-                return Err(fail(format!("tensor `{name}` has dtype {found:?}, expected F16 or F32")));
+                return Err(fail(format!(
+                    "tensor `{name}` has dtype {found:?}, expected F16 or F32"
+                )));
             }
             params.insert(&spec.name, tensor.to_dtype(DType::F32)?);
         }
@@ -94,7 +103,10 @@ impl Params {
 
     /// The weight of this name.
     pub(crate) fn get(&self, name: &str) -> Result<Tensor> {
-        self.tensors.get(name).cloned().ok_or_else(|| EncoderError::Config(format!("no weight named `{name}`")))
+        self.tensors
+            .get(name)
+            .cloned()
+            .ok_or_else(|| EncoderError::Config(format!("no weight named `{name}`")))
     }
 
     /// Sets or replaces a weight that is not trainable.
@@ -146,7 +158,11 @@ mod tests {
         missing.push(ParamSpec::new("c", &[1], Init::Zeros));
         let mut shape = specs();
         shape[1].shape = vec![4];
-        for (specs, word) in [(missing, "`c` is missing"), (shape, "[4]"), (specs()[..1].to_vec(), "`b` is not part")] {
+        for (specs, word) in [
+            (missing, "`c` is missing"),
+            (shape, "[4]"),
+            (specs()[..1].to_vec(), "`b` is not part"),
+        ] {
             let message = Params::load(&file, &specs).expect_err("differs").to_string();
             assert!(message.contains(word), "{message}");
         }

@@ -19,7 +19,11 @@ pub(crate) struct Grouping {
 
 impl Grouping {
     /// Adds the groups of one item, whose rows begin at `first_row`.
-    pub(crate) fn push<I: IntoIterator<Item = usize>>(&mut self, first_row: usize, groups: impl IntoIterator<Item = I>) {
+    pub(crate) fn push<I: IntoIterator<Item = usize>>(
+        &mut self,
+        first_row: usize,
+        groups: impl IntoIterator<Item = I>,
+    ) {
         let before = self.group_lengths.len();
         for group in groups {
             let start = self.rows.len();
@@ -45,13 +49,15 @@ pub(crate) struct LevelTensors {
 /// Each group's vector is the weighted sum of its rows, at unit length; its weight is their sum, as a share of its item's.
 pub(crate) fn group(parts: &Parts, grouping: &Grouping) -> Result<LevelTensors> {
     let rows = index(grouping.rows.clone())?;
-    let (vectors, weights) = (parts.vectors.index_select(&rows, 0)?, parts.weights.index_select(&rows, 0)?);
+    let (vectors, weights) =
+        (parts.vectors.index_select(&rows, 0)?, parts.weights.index_select(&rows, 0)?);
     let groups = Arc::new(Segments::from_lengths(grouping.group_lengths.iter().copied()));
     let items = grouping.items();
     let summed = ops::segment_weighted_sum(&vectors, &weights, &groups)?;
     let weights = sum_within(&weights, &groups)?;
     let totals = sum_within(&weights, &items)?;
-    let owner: Vec<u32> = items.ranges().enumerate().flat_map(|(i, range)| range.map(move |_| i as u32)).collect();
+    let owner: Vec<u32> =
+        items.ranges().enumerate().flat_map(|(i, range)| range.map(move |_| i as u32)).collect();
     let weights = weights.div(&totals.index_select(&index(owner)?, 0)?)?;
     Ok(LevelTensors { vectors: unit_rows(&summed)?, weights, items })
 }

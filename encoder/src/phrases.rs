@@ -10,9 +10,9 @@ const MAX_PHRASE_WORDS: usize = 8;
 
 /// Words that link phrases and stand for nothing by themselves.
 const FUNCTION_WORDS: [&str; 34] = [
-    "a", "also", "an", "and", "are", "as", "at", "be", "been", "by", "can", "for", "from", "has", "have", "having", "in",
-    "into", "is", "it", "its", "of", "on", "or", "than", "that", "the", "this", "to", "used", "was", "which", "with",
-    "whose",
+    "a", "also", "an", "and", "are", "as", "at", "be", "been", "by", "can", "for", "from", "has",
+    "have", "having", "in", "into", "is", "it", "its", "of", "on", "or", "than", "that", "the",
+    "this", "to", "used", "was", "which", "with", "whose",
 ];
 
 /// One word: its bytes in the text and its pieces among the ids.
@@ -25,7 +25,11 @@ pub(crate) struct Word {
 /// The words that carry meaning: those with a letter or digit, or all of them when none has.
 pub(crate) fn content_words(text: &str, words: Vec<Word>) -> Vec<Word> {
     let has_letter = |word: &Word| text[word.bytes.clone()].chars().any(char::is_alphanumeric);
-    if words.iter().any(has_letter) { words.into_iter().filter(has_letter).collect() } else { words }
+    if words.iter().any(has_letter) {
+        words.into_iter().filter(has_letter).collect()
+    } else {
+        words
+    }
 }
 
 /// Groups of consecutive word indices that form phrases. Function words belong to none, unless nothing else is there.
@@ -79,7 +83,10 @@ mod tests {
             }
         }
         let spans = phrases(text, &words);
-        spans.into_iter().map(|p| &text[words[p.start].bytes.start..words[p.end - 1].bytes.end]).collect()
+        spans
+            .into_iter()
+            .map(|p| &text[words[p.start].bytes.start..words[p.end - 1].bytes.end])
+            .collect()
     }
 
     #[test]
@@ -90,7 +97,9 @@ mod tests {
     #[test]
     fn phrases_end_at_function_words_and_marks_but_not_inside_names() {
         assert_eq!(
-            split("The molecule is a 2,4-dinitrophenol, a yellow dye. It has a role as an uncoupler"),
+            split(
+                "The molecule is a 2,4-dinitrophenol, a yellow dye. It has a role as an uncoupler"
+            ),
             ["molecule", "2,4-dinitrophenol", "yellow dye", "role", "uncoupler"]
         );
     }

@@ -63,6 +63,9 @@ mod tests {
         let mut data = [0, 1, 2, 3, 4];
         let parts = segments.split_mut(&mut data, 1);
         assert_eq!(segments.rows(), 5);
-        assert_eq!(parts.iter().map(|p| p.to_vec()).collect::<Vec<_>>(), [vec![0, 1], vec![], vec![2, 3, 4]]);
+        assert_eq!(
+            parts.iter().map(|p| p.to_vec()).collect::<Vec<_>>(),
+            [vec![0, 1], vec![], vec![2, 3, 4]]
+        );
     }
 }

@@ -25,7 +25,8 @@ impl RankingMetrics {
     /// Sums up ranks that start at 1.
     pub fn from_ranks(mut ranks: Vec<usize>, targets: usize) -> Self {
         let queries = ranks.len();
-        let share = |k: usize| ranks.iter().filter(|&&r| r <= k).count() as f64 / queries.max(1) as f64;
+        let share =
+            |k: usize| ranks.iter().filter(|&&r| r <= k).count() as f64 / queries.max(1) as f64;
         let (recall_at_1, recall_at_5, recall_at_10) = (share(1), share(5), share(10));
         let mrr = ranks.iter().map(|&r| 1.0 / r as f64).sum::<f64>() / queries.max(1) as f64;
         ranks.sort_unstable();
@@ -43,7 +44,8 @@ pub fn ranks(queries: &[f32], targets: &[f32], dim: usize, truth: &[usize]) -> V
         .par_chunks_exact(dim)
         .zip(truth.par_iter())
         .map(|(query, &truth)| {
-            let score = |target: &[f32]| -> f32 { query.iter().zip(target).map(|(a, b)| a * b).sum() };
+            let score =
+                |target: &[f32]| -> f32 { query.iter().zip(target).map(|(a, b)| a * b).sum() };
             let own = score(&targets[truth * dim..][..dim]);
             rank_among(targets.chunks_exact(dim).map(score), own)
         })
@@ -74,7 +76,10 @@ mod tests {
     #[test]
     fn metrics_follow_their_definitions() {
         let m = RankingMetrics::from_ranks(vec![1, 2, 10, 100], 1000);
-        assert_eq!((m.recall_at_1, m.recall_at_5, m.recall_at_10, m.median_rank), (0.25, 0.5, 0.75, 10));
+        assert_eq!(
+            (m.recall_at_1, m.recall_at_5, m.recall_at_10, m.median_rank),
+            (0.25, 0.5, 0.75, 10)
+        );
         assert!((m.mrr - (1.0 + 0.5 + 0.1 + 0.01) / 4.0).abs() < 1e-12);
     }
 }

@@ -40,7 +40,12 @@ impl TextTower {
         ];
         specs.extend(LayerNorm::specs("text.norm", text.width));
         specs.extend(Stack::specs("text", &Self::shape(text)));
-        specs.extend(Head::specs("text.head", text.width, Pooling::Mean, (config.global_dim, config.part_dim)));
+        specs.extend(Head::specs(
+            "text.head",
+            text.width,
+            Pooling::Mean,
+            (config.global_dim, config.part_dim),
+        ));
         specs
     }
 
@@ -68,7 +73,12 @@ impl TextTower {
     }
 
     /// Runs the chosen layers.
-    pub(crate) fn layers_forward(&self, x: &Tensor, segments: &Arc<Segments>, layers: Range<usize>) -> Result<Tensor> {
+    pub(crate) fn layers_forward(
+        &self,
+        x: &Tensor,
+        segments: &Arc<Segments>,
+        layers: Range<usize>,
+    ) -> Result<Tensor> {
         self.stack.forward(x, &Layout { segments: segments.clone(), bias: None }, layers)
     }
 

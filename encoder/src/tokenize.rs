@@ -37,7 +37,8 @@ impl TextReader {
     /// Reads a `tokenizer.json`.
     pub(crate) fn load(path: &Path, max_tokens: usize, vocabulary: usize) -> Result<Self> {
         let fail = |reason: String| EncoderError::Model { path: path.to_path_buf(), reason };
-        let mut tokenizer = Tokenizer::from_file(path).map_err(|e| fail(format!("not a tokenizer: {e}")))?;
+        let mut tokenizer =
+            Tokenizer::from_file(path).map_err(|e| fail(format!("not a tokenizer: {e}")))?;
         tokenizer.with_padding(None);
         tokenizer.with_truncation(None).map_err(|e| fail(e.to_string()))?;
         let found = tokenizer.get_vocab_size(true);

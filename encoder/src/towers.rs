@@ -92,7 +92,8 @@ impl Towers {
         let (mut words, mut phrases) = (Grouping::default(), Grouping::default());
         for (input, range) in batch.iter().zip(segments.ranges()) {
             words.push(range.start, input.words.iter().map(|w| w.pieces.clone()));
-            phrases.push(range.start, input.phrases.iter().map(|phrase| input.pieces(phrase.clone())));
+            phrases
+                .push(range.start, input.phrases.iter().map(|phrase| input.pieces(phrase.clone())));
         }
         Ok(BatchEncoding {
             global: self.text.head.global(hidden, segments)?,

@@ -56,7 +56,13 @@ impl CustomOp2 for Attention {
         "ragged-attention"
     }
 
-    fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(
+        &self,
+        s1: &CpuStorage,
+        l1: &Layout,
+        s2: &CpuStorage,
+        l2: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
         let (qkv, bias) = (floats(s1, l1)?, floats(s2, l2)?);
         let (rows, width) = l1.shape().dims2()?;
         let d = width / 3;
@@ -73,7 +79,13 @@ impl CustomOp2 for Attention {
         Ok((CpuStorage::F32(out), (rows, d).into()))
     }
 
-    fn bwd(&self, qkv: &Tensor, bias: &Tensor, _: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    fn bwd(
+        &self,
+        qkv: &Tensor,
+        bias: &Tensor,
+        _: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let (rows, width) = qkv.dims2()?;
         let (mut dqkv, mut dbias) = (vec![0.0; rows * width], vec![0.0; bias.elem_count()]);
         with_floats(qkv, |qkv| {
@@ -100,7 +112,14 @@ impl Attention {
         Some(BiasView { ids, table: bias, heads: self.heads })
     }
 
-    fn backward(&self, qkv: &[f32], bias: &[f32], grad: &[f32], dqkv: &mut [f32], dbias: &mut [f32]) {
+    fn backward(
+        &self,
+        qkv: &[f32],
+        bias: &[f32],
+        grad: &[f32],
+        dqkv: &mut [f32],
+        dbias: &mut [f32],
+    ) {
         let width = qkv.len() / self.segments.rows().max(1);
         let d = width / 3;
         let partial: Vec<Vec<f32>> = self
@@ -277,7 +296,9 @@ mod tests {
     fn reference(qkv: &Tensor, heads: usize) -> Result<Tensor> {
         let (n, width) = qkv.dims2()?;
         let d = width / 3;
-        let part = |i: usize| qkv.narrow(1, i * d, d)?.reshape((n, heads, d / heads))?.transpose(0, 1)?.contiguous();
+        let part = |i: usize| {
+            qkv.narrow(1, i * d, d)?.reshape((n, heads, d / heads))?.transpose(0, 1)?.contiguous()
+        };
         let (q, k, v) = (part(0)?, part(1)?, part(2)?);
         let scores = (q.matmul(&k.t()?)? / ((d / heads) as f64).sqrt())?;
         candle_nn::ops::softmax(&scores, 2)?.matmul(&v)?.transpose(0, 1)?.reshape((n, d))
@@ -289,7 +310,8 @@ mod tests {
         let qkv = noise(&[5, 24], 1);
         let ours = attention(&qkv, &noise(&[1, 2], 2), None, &segments, 2).expect("op");
         for range in segments.ranges() {
-            let alone = reference(&qkv.narrow(0, range.start, range.len()).expect("rows"), 2).expect("reference");
+            let alone = reference(&qkv.narrow(0, range.start, range.len()).expect("rows"), 2)
+                .expect("reference");
             let gap = (ours.narrow(0, range.start, range.len()).expect("rows") - alone)
                 .and_then(|d| d.abs()?.max_all()?.to_scalar::<f32>())
                 .expect("gap");

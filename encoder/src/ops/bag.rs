@@ -33,11 +33,13 @@ impl CustomOp1 for EmbeddingBag {
         let width = layout.shape().dims2()?.1;
         let rows = self.indices.len() / self.per;
         let mut out = vec![0.0; rows * width];
-        out.par_chunks_mut(width).zip(self.indices.par_chunks(self.per)).with_min_len(64).for_each(|(out, bag)| {
-            for &i in bag {
-                math::axpy(1.0, &table[i as usize * width..][..width], out);
-            }
-        });
+        out.par_chunks_mut(width).zip(self.indices.par_chunks(self.per)).with_min_len(64).for_each(
+            |(out, bag)| {
+                for &i in bag {
+                    math::axpy(1.0, &table[i as usize * width..][..width], out);
+                }
+            },
+        );
         Ok((CpuStorage::F32(out), (rows, width).into()))
     }
 
@@ -65,7 +67,8 @@ mod tests {
     fn bag_sums_rows_and_passes_gradients_to_each() {
         let table = noise(&[4, 3], 1);
         let bags = Arc::new(vec![0, 3, 3, 1]);
-        let out = embedding_bag(&table, bags.clone(), 2).expect("op").to_vec2::<f32>().expect("rows");
+        let out =
+            embedding_bag(&table, bags.clone(), 2).expect("op").to_vec2::<f32>().expect("rows");
         let rows = table.to_vec2::<f32>().expect("rows");
         assert_eq!(out[0][1], rows[0][1] + rows[3][1]);
         gradients_agree(&[table], |t| embedding_bag(&t[0], bags.clone(), 2));

@@ -17,7 +17,13 @@ impl CustomOp2 for BiasGelu {
         "bias-gelu"
     }
 
-    fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(
+        &self,
+        s1: &CpuStorage,
+        l1: &Layout,
+        s2: &CpuStorage,
+        l2: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
         let (x, bias) = (floats(s1, l1)?, floats(s2, l2)?);
         let mut out = vec![0.0; x.len()];
         let block = rows_per_task(bias.len()) * bias.len();
@@ -30,7 +36,13 @@ impl CustomOp2 for BiasGelu {
         Ok((CpuStorage::F32(out), l1.shape().clone()))
     }
 
-    fn bwd(&self, x: &Tensor, bias: &Tensor, _: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    fn bwd(
+        &self,
+        x: &Tensor,
+        bias: &Tensor,
+        _: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let dx = with_floats(x, |x| {
             with_floats(bias, |bias| {
                 with_floats(grad, |grad| {
@@ -85,7 +97,8 @@ mod tests {
         let (x, b) = (noise(&[5, 7], 1), noise(&[7], 2));
         let ours = bias_gelu(&x, &b).expect("op");
         let theirs = x.broadcast_add(&b).and_then(|z| z.gelu_erf()).expect("candle");
-        let gap = (ours - theirs).and_then(|d| d.abs()?.max_all()?.to_scalar::<f32>()).expect("gap");
+        let gap =
+            (ours - theirs).and_then(|d| d.abs()?.max_all()?.to_scalar::<f32>()).expect("gap");
         assert!(gap < 1e-6, "{gap}");
         gradients_agree(&[x, b], |t| bias_gelu(&t[0], &t[1]));
     }

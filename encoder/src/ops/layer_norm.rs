@@ -50,7 +50,9 @@ impl CustomOp3 for LayerNorm {
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let (dx, dw, db) = with_floats(x, |x| {
-            with_floats(weight, |weight| with_floats(grad, |grad| Ok(backward_all(x, weight, grad, self.eps))))
+            with_floats(weight, |weight| {
+                with_floats(grad, |grad| Ok(backward_all(x, weight, grad, self.eps)))
+            })
         })?;
         let n = weight.dims1()?;
         let device = x.device();
@@ -81,7 +83,12 @@ fn forward(x: &[f32], weight: &[f32], bias: &[f32], eps: f32, out: &mut [f32]) {
     }
 }
 
-fn backward_all(x: &[f32], weight: &[f32], grad: &[f32], eps: f32) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
+fn backward_all(
+    x: &[f32],
+    weight: &[f32],
+    grad: &[f32],
+    eps: f32,
+) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
     let n = weight.len();
     let mut dx = vec![0.0; x.len()];
     // Few large tasks, so that the partial sums of dw and db stay few and their order fixed.
@@ -108,9 +115,18 @@ fn backward_all(x: &[f32], weight: &[f32], grad: &[f32], eps: f32) -> (Vec<f32>,
 
 /// With y = x_hat * w + b: dx = rstd * (g w - mean(g w) - x_hat mean(g w x_hat)).
 #[inline(always)]
-fn backward(x: &[f32], weight: &[f32], grad: &[f32], eps: f32, dx: &mut [f32], dw: &mut [f32], db: &mut [f32]) {
+fn backward(
+    x: &[f32],
+    weight: &[f32],
+    grad: &[f32],
+    eps: f32,
+    dx: &mut [f32],
+    dw: &mut [f32],
+    db: &mut [f32],
+) {
     let n = weight.len();
-    for ((row, grad), dx) in x.chunks_exact(n).zip(grad.chunks_exact(n)).zip(dx.chunks_exact_mut(n)) {
+    for ((row, grad), dx) in x.chunks_exact(n).zip(grad.chunks_exact(n)).zip(dx.chunks_exact_mut(n))
+    {
         let (mean, rstd) = moments(row, eps);
         let (mut sum, mut sum_hat) = (0.0, 0.0);
         for i in 0..n {
@@ -139,7 +155,8 @@ mod tests {
         let (x, w, b) = (noise(&[4, 6], 1), noise(&[6], 2), noise(&[6], 3));
         let ours = layer_norm(&x, &w, &b, 1e-5).expect("op");
         let theirs = candle_nn::ops::layer_norm_slow(&x, &w, &b, 1e-5).expect("candle");
-        let gap = (ours - theirs).and_then(|d| d.abs()?.max_all()?.to_scalar::<f32>()).expect("gap");
+        let gap =
+            (ours - theirs).and_then(|d| d.abs()?.max_all()?.to_scalar::<f32>()).expect("gap");
         assert!(gap < 1e-5, "{gap}");
         gradients_agree(&[x, w, b], |t| layer_norm(&t[0], &t[1], &t[2], 1e-5));
     }

@@ -19,7 +19,11 @@ pub(crate) fn weighted_max_sim(
     left: &Arc<Segments>,
     right: &Arc<Segments>,
 ) -> Result<Tensor> {
-    cosines.apply_op3(left_weights, right_weights, MaxSim { left: left.clone(), right: right.clone() })
+    cosines.apply_op3(
+        left_weights,
+        right_weights,
+        MaxSim { left: left.clone(), right: right.clone() },
+    )
 }
 
 struct MaxSim {
@@ -74,13 +78,25 @@ impl MaxSim {
         let u = &u[self.left.range(i)];
         for (out, block) in out.iter_mut().zip(self.blocks(cosines, i)) {
             let forth: f32 = block.best_columns().zip(u).map(|((_, best), u)| u * best).sum();
-            let back: f32 = block.best_rows().iter().zip(&w[block.columns.clone()]).map(|((_, best), w)| w * best).sum();
+            let back: f32 = block
+                .best_rows()
+                .iter()
+                .zip(&w[block.columns.clone()])
+                .map(|((_, best), w)| w * best)
+                .sum();
             *out = 0.5 * (forth + back);
         }
     }
 
     /// Gradients of one left sequence: into its rows of the cosines, its weights, and a partial sum for the right weights.
-    fn backward(&self, cosines: &[f32], weights: (&[f32], &[f32]), i: usize, grad: &[f32], into: Gradients) {
+    fn backward(
+        &self,
+        cosines: &[f32],
+        weights: (&[f32], &[f32]),
+        i: usize,
+        grad: &[f32],
+        into: Gradients,
+    ) {
         let u = &weights.0[self.left.range(i)];
         let width = self.right.rows();
         for (grad, block) in grad.iter().zip(self.blocks(cosines, i)) {
@@ -120,7 +136,9 @@ impl CustomOp3 for MaxSim {
         let (cosines, u, w) = (floats(s1, l1)?, floats(s2, l2)?, floats(s3, l3)?);
         let columns = self.right.len();
         let mut out = vec![0.0; self.left.len() * columns];
-        out.par_chunks_mut(columns).enumerate().for_each(|(i, out)| self.scores(cosines, u, w, i, out));
+        out.par_chunks_mut(columns)
+            .enumerate()
+            .for_each(|(i, out)| self.scores(cosines, u, w, i, out));
         Ok((CpuStorage::F32(out), (self.left.len(), columns).into()))
     }
 
@@ -133,7 +151,8 @@ impl CustomOp3 for MaxSim {
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let width = self.right.rows();
-        let (mut dc, mut du, mut dw) = (vec![0.0; cosines.elem_count()], vec![0.0; self.left.rows()], vec![0.0; width]);
+        let (mut dc, mut du, mut dw) =
+            (vec![0.0; cosines.elem_count()], vec![0.0; self.left.rows()], vec![0.0; width]);
         with_floats(cosines, |cosines| {
             with_floats(u, |u| {
                 with_floats(w, |w| {
@@ -174,18 +193,25 @@ mod tests {
 
     #[test]
     fn score_is_the_mean_of_both_directions() {
-        let cosines = Tensor::new(&[[0.1f32, 0.9], [0.4, -0.2]], &candle_core::Device::Cpu).expect("cosines");
-        let (u, w) = (cosines.zeros_like(), Tensor::new(&[0.5f32, 0.5], cosines.device()).expect("weights"));
-        let u = u.and_then(|z| z.sum(0)? + &Tensor::new(&[0.25f32, 0.75], cosines.device())?).expect("weights");
+        let cosines =
+            Tensor::new(&[[0.1f32, 0.9], [0.4, -0.2]], &candle_core::Device::Cpu).expect("cosines");
+        let (u, w) =
+            (cosines.zeros_like(), Tensor::new(&[0.5f32, 0.5], cosines.device()).expect("weights"));
+        let u = u
+            .and_then(|z| z.sum(0)? + &Tensor::new(&[0.25f32, 0.75], cosines.device())?)
+            .expect("weights");
         let one = Arc::new(Segments::from_lengths([2]));
-        let score = weighted_max_sim(&cosines, &u, &w, &one, &one).and_then(|s| s.to_vec2::<f32>()).expect("op");
+        let score = weighted_max_sim(&cosines, &u, &w, &one, &one)
+            .and_then(|s| s.to_vec2::<f32>())
+            .expect("op");
         let by_hand = 0.5 * ((0.25 * 0.9 + 0.75 * 0.4) + (0.5 * 0.4 + 0.5 * 0.9));
         assert!((score[0][0] - by_hand).abs() < 1e-6);
     }
 
     #[test]
     fn gradients_reach_cosines_and_both_weights() {
-        let (left, right) = (Arc::new(Segments::from_lengths([2, 3])), Arc::new(Segments::from_lengths([1, 3])));
+        let (left, right) =
+            (Arc::new(Segments::from_lengths([2, 3])), Arc::new(Segments::from_lengths([1, 3])));
         gradients_agree(&[noise(&[5, 4], 8), noise(&[5], 2), noise(&[4], 3)], |t| {
             weighted_max_sim(&t[0], &t[1], &t[2], &left, &right)
         });

@@ -78,7 +78,12 @@ mod check {
             let y = (y * &probe).expect("same shape").sum_all().expect("sum");
             y.to_scalar::<f32>().expect("scalar")
         };
-        let grads = (out * &probe).expect("same shape").sum_all().expect("sum").backward().expect("backward");
+        let grads = (out * &probe)
+            .expect("same shape")
+            .sum_all()
+            .expect("sum")
+            .backward()
+            .expect("backward");
         for (which, input) in inputs.iter().enumerate() {
             let grad = grads.get(&vars[which]).expect("gradient").flatten_all().expect("flat");
             let grad = grad.to_vec1::<f32>().expect("floats");
@@ -88,12 +93,17 @@ mod check {
                     let mut changed = data.clone();
                     changed[i] += step;
                     let mut all = inputs.to_vec();
-                    all[which] = Tensor::from_vec(changed, input.dims(), &Device::Cpu).expect("shape");
+                    all[which] =
+                        Tensor::from_vec(changed, input.dims(), &Device::Cpu).expect("shape");
                     loss(&all)
                 };
                 let numeric = (moved(1e-2) - moved(-1e-2)) / 2e-2;
                 let gap = (numeric - grad[i]).abs();
-                assert!(gap < 2e-2 + 2e-2 * numeric.abs(), "input {which}[{i}]: {} against {numeric}", grad[i]);
+                assert!(
+                    gap < 2e-2 + 2e-2 * numeric.abs(),
+                    "input {which}[{i}]: {} against {numeric}",
+                    grad[i]
+                );
             }
         }
     }

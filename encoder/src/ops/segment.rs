@@ -14,7 +14,11 @@ pub(crate) fn segment_softmax(logits: &Tensor, segments: &Arc<Segments>) -> Resu
 }
 
 /// Row `i` of the result ([segments, width]) is the sum over segment `i` of `weights[r] * x[r]`.
-pub(crate) fn segment_weighted_sum(x: &Tensor, weights: &Tensor, segments: &Arc<Segments>) -> Result<Tensor> {
+pub(crate) fn segment_weighted_sum(
+    x: &Tensor,
+    weights: &Tensor,
+    segments: &Arc<Segments>,
+) -> Result<Tensor> {
     x.apply_op2(weights, SegmentWeightedSum(segments.clone()))
 }
 
@@ -58,7 +62,13 @@ impl CustomOp2 for SegmentWeightedSum {
         "segment-weighted-sum"
     }
 
-    fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(
+        &self,
+        s1: &CpuStorage,
+        l1: &Layout,
+        s2: &CpuStorage,
+        l2: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
         let (x, weights) = (floats(s1, l1)?, floats(s2, l2)?);
         let width = l1.shape().dims2()?.1;
         let mut out = vec![0.0; self.0.len() * width];
@@ -70,7 +80,13 @@ impl CustomOp2 for SegmentWeightedSum {
         Ok((CpuStorage::F32(out), (self.0.len(), width).into()))
     }
 
-    fn bwd(&self, x: &Tensor, weights: &Tensor, _: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weights: &Tensor,
+        _: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let (rows, width) = x.dims2()?;
         let (mut dx, mut dw) = (vec![0.0; rows * width], vec![0.0; rows]);
         with_floats(x, |x| {
@@ -88,7 +104,10 @@ impl CustomOp2 for SegmentWeightedSum {
             })
         })?;
         let device = x.device();
-        Ok((Some(Tensor::from_vec(dx, (rows, width), device)?), Some(Tensor::from_vec(dw, rows, device)?)))
+        Ok((
+            Some(Tensor::from_vec(dx, (rows, width), device)?),
+            Some(Tensor::from_vec(dw, rows, device)?),
+        ))
     }
 }
 
@@ -111,6 +130,8 @@ mod tests {
     #[test]
     fn weighted_sum_passes_gradients_to_rows_and_weights() {
         let segments = Arc::new(Segments::from_lengths([3, 2]));
-        gradients_agree(&[noise(&[5, 4], 1), noise(&[5], 2)], |t| segment_weighted_sum(&t[0], &t[1], &segments));
+        gradients_agree(&[noise(&[5, 4], 1), noise(&[5], 2)], |t| {
+            segment_weighted_sum(&t[0], &t[1], &segments)
+        });
     }
 }

@@ -33,7 +33,12 @@ pub(super) struct StepSize<'a> {
 
 impl AdamW {
     /// Moves every trainable weight; returns the norm of the gradient before clipping.
-    pub(super) fn step(&mut self, params: &Params, grads: &GradStore, size: &StepSize) -> Result<f64> {
+    pub(super) fn step(
+        &mut self,
+        params: &Params,
+        grads: &GradStore,
+        size: &StepSize,
+    ) -> Result<f64> {
         let mut flat = Vec::new();
         for (name, var) in params.vars() {
             if let Some(grad) = grads.get(var) {
@@ -41,9 +46,16 @@ impl AdamW {
             }
         }
         let square = |g: &[f32]| g.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>();
-        let norm = flat.iter().map(|(_, _, g)| g.par_chunks(CHUNK).map(square).sum::<f64>()).sum::<f64>().sqrt();
+        let norm = flat
+            .iter()
+            .map(|(_, _, g)| g.par_chunks(CHUNK).map(square).sum::<f64>())
+            .sum::<f64>()
+            .sqrt();
         if !norm.is_finite() {
-            return Err(EncoderError::Config(format!("the gradient is {norm} at step {}: lower learning_rate", size.step)));
+            return Err(EncoderError::Config(format!(
+                "the gradient is {norm} at step {}: lower learning_rate",
+                size.step
+            )));
         }
         let clip = (size.clip_norm / norm.max(1e-12)).min(1.0);
         for (name, var, grad) in flat {
@@ -52,7 +64,14 @@ impl AdamW {
         Ok(norm)
     }
 
-    fn move_weight(&mut self, name: &str, var: &Var, grad: &[f32], clip: f32, size: &StepSize) -> Result<()> {
+    fn move_weight(
+        &mut self,
+        name: &str,
+        var: &Var,
+        grad: &[f32],
+        clip: f32,
+        size: &StepSize,
+    ) -> Result<()> {
         let rate = (size.rate)(name);
         // Biases, norms and scales are not decayed.
         let decay = if var.rank() > 1 { 1.0 - rate * size.weight_decay } else { 1.0 } as f32;
@@ -64,14 +83,16 @@ impl AdamW {
         let (m, v) = self.moments.entry(name.to_owned()).or_insert_with(fresh);
         let mut theta = var.flatten_all()?.to_vec1::<f32>()?;
         let state = m.par_chunks_mut(CHUNK).zip(v.par_chunks_mut(CHUNK));
-        theta.par_chunks_mut(CHUNK).zip(grad.par_chunks(CHUNK)).zip(state).for_each(|((theta, grad), (m, v))| {
-            for (i, g) in grad.iter().enumerate() {
-                let g = g * clip;
-                m[i] = b1 * m[i] + (1.0 - b1) * g;
-                v[i] = b2 * v[i] + (1.0 - b2) * g * g;
-                theta[i] = decay * theta[i] - scale * m[i] / (v[i].sqrt() + eps);
-            }
-        });
+        theta.par_chunks_mut(CHUNK).zip(grad.par_chunks(CHUNK)).zip(state).for_each(
+            |((theta, grad), (m, v))| {
+                for (i, g) in grad.iter().enumerate() {
+                    let g = g * clip;
+                    m[i] = b1 * m[i] + (1.0 - b1) * g;
+                    v[i] = b2 * v[i] + (1.0 - b2) * g * g;
+                    theta[i] = decay * theta[i] - scale * m[i] / (v[i].sqrt() + eps);
+                }
+            },
+        );
         Ok(var.set(&Tensor::from_vec(theta, var.shape(), var.device())?)?)
     }
 
@@ -91,7 +112,9 @@ impl AdamW {
         for (name, m) in tensors {
             let Some(name) = name.strip_prefix("adam.m.") else { continue };
             let v = tensors.get(&format!("adam.v.{name}"));
-            let v = v.ok_or_else(|| EncoderError::Config(format!("checkpoint has no `adam.v.{name}`")))?;
+            let v = v.ok_or_else(|| {
+                EncoderError::Config(format!("checkpoint has no `adam.v.{name}`"))
+            })?;
             moments.insert(name.to_owned(), (m.to_vec1()?, v.to_vec1()?));
         }
         Ok(Self { moments })
@@ -105,10 +128,13 @@ mod tests {
 
     #[test]
     fn a_parabola_is_descended_and_the_first_step_is_the_rate() {
-        let mut params = Params::initialise(&[ParamSpec::new("x", &[1], Init::Value(3.0))], 1).expect("params");
+        let mut params =
+            Params::initialise(&[ParamSpec::new("x", &[1], Init::Value(3.0))], 1).expect("params");
         params.make_trainable(|_| true).expect("vars");
         let mut adam = AdamW::default();
-        let value = |params: &Params| params.get("x").and_then(|x| Ok(x.to_vec1::<f32>()?[0])).expect("value");
+        let value = |params: &Params| {
+            params.get("x").and_then(|x| Ok(x.to_vec1::<f32>()?[0])).expect("value")
+        };
         for step in 1..=200 {
             let loss = params.get("x").and_then(|x| Ok(x.sqr()?.sum_all()?)).expect("loss");
             let grads = loss.backward().expect("backward");

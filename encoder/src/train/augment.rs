@@ -50,7 +50,11 @@ fn keep_pieces(text: &TextInput, keep: &[bool]) -> Window {
     for (new, &old) in pieces.iter().enumerate() {
         place[old] = new;
     }
-    let mut input = TextInput { ids: pieces.iter().map(|&i| text.ids[i]).collect(), words: vec![], phrases: vec![] };
+    let mut input = TextInput {
+        ids: pieces.iter().map(|&i| text.ids[i]).collect(),
+        words: vec![],
+        phrases: vec![],
+    };
     let mut new_index = vec![None; text.words.len()];
     for (i, word) in text.words.iter().enumerate().filter(|(_, word)| keep[word.pieces.start]) {
         let mut word = word.clone();
@@ -72,7 +76,11 @@ fn keep_pieces(text: &TextInput, keep: &[bool]) -> Window {
 }
 
 /// Table rows of a molecule with some environments masked.
-pub(super) fn masked_rows(molecule: &MoleculeInput, config: &TrainConfig, rng: &mut StdRng) -> Vec<u32> {
+pub(super) fn masked_rows(
+    molecule: &MoleculeInput,
+    config: &TrainConfig,
+    rng: &mut StdRng,
+) -> Vec<u32> {
     let neutral = neutral_row(&config.model.molecule);
     let mask = |(i, row): (usize, &u32)| {
         let environment = i % ROWS_PER_ATOM < ENVIRONMENT_COLUMNS;

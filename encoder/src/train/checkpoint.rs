@@ -34,7 +34,8 @@ pub(super) fn save(dir: &Path, state: &RunState, params: &Params, adam: &AdamW) 
     let io = |source| EncoderError::Io { path: dir.to_path_buf(), source };
     let old: Option<usize> = read_state(dir)?.map(|state| state.step);
     candle_core::safetensors::save(&tensors, tensor_file(dir, state.step))?;
-    let json = serde_json::to_string_pretty(state).map_err(|e| EncoderError::Config(e.to_string()))?;
+    let json =
+        serde_json::to_string_pretty(state).map_err(|e| EncoderError::Config(e.to_string()))?;
     fs::write(dir.join("state.json.new"), json).map_err(io)?;
     fs::rename(dir.join("state.json.new"), dir.join(STATE)).map_err(io)?;
     match old {
@@ -54,7 +55,11 @@ pub(super) fn load(dir: &Path) -> Result<Option<(RunState, HashMap<String, Tenso
 pub(super) fn restore(params: &Params, tensors: &HashMap<String, Tensor>) -> Result<AdamW> {
     for (name, var) in params.vars() {
         let tensor = tensors.get(name);
-        var.set(tensor.ok_or_else(|| EncoderError::Config(format!("checkpoint has no weight `{name}`")))?)?;
+        var.set(
+            tensor.ok_or_else(|| {
+                EncoderError::Config(format!("checkpoint has no weight `{name}`"))
+            })?,
+        )?;
     }
     AdamW::restore(tensors)
 }

@@ -59,7 +59,8 @@ impl TrainConfig {
     /// # Errors
     /// Names the field that is wrong.
     pub fn from_json(text: &str) -> Result<Self> {
-        let config: Self = serde_json::from_str(text).map_err(|e| EncoderError::Config(e.to_string()))?;
+        let config: Self =
+            serde_json::from_str(text).map_err(|e| EncoderError::Config(e.to_string()))?;
         config.model.check()?;
         config.check()?;
         Ok(config)
@@ -67,19 +68,28 @@ impl TrainConfig {
 
     fn check(&self) -> Result<()> {
         let fail = |reason: String| Err(EncoderError::Config(reason));
-        if self.batch_size < 2 || self.steps == 0 || self.checkpoint_every == 0 || self.validate_every == 0 {
+        if self.batch_size < 2
+            || self.steps == 0
+            || self.checkpoint_every == 0
+            || self.validate_every == 0
+        {
             return fail("batch_size must be at least 2; steps, checkpoint_every and validate_every at least 1".into());
         }
         if self.kinds.is_empty() || self.kinds.values().any(|&w| !(w > 0.0 && w.is_finite())) {
             return fail("kinds must give at least one kind of text a positive weight".into());
         }
-        for (name, p) in [("word_dropout", self.word_dropout), ("environment_dropout", self.environment_dropout)] {
+        for (name, p) in
+            [("word_dropout", self.word_dropout), ("environment_dropout", self.environment_dropout)]
+        {
             if !(0.0..1.0).contains(&p) {
                 return fail(format!("{name} is {p}, must be at least 0 and below 1"));
             }
         }
         if self.frozen_text_layers > self.model.text.layers {
-            return fail(format!("frozen_text_layers is more than the {} text layers", self.model.text.layers));
+            return fail(format!(
+                "frozen_text_layers is more than the {} text layers",
+                self.model.text.layers
+            ));
         }
         if !(8..=self.model.text.max_tokens).contains(&self.text_window) {
             return fail(format!("text_window must be 8..={}", self.model.text.max_tokens));

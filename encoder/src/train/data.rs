@@ -53,12 +53,20 @@ pub(super) struct Dataset {
 
 impl Dataset {
     /// Reads `pairs.jsonl` (gzipped or not), keeping the kinds that the run asks for and only rows of `use: open`.
-    pub(super) fn read(path: &Path, config: &ModelConfig, reader: &TextReader, kinds: &[&str]) -> Result<Self> {
+    pub(super) fn read(
+        path: &Path,
+        config: &ModelConfig,
+        reader: &TextReader,
+        kinds: &[&str],
+    ) -> Result<Self> {
         let (lines, digest) = lines(path)?;
         let rows: Result<Vec<Row>> = lines.par_iter().map(|line| parse(path, line)).collect();
-        let wanted = |row: &&Row| row.usage == "open" && (row.split == "validation" || kinds.contains(&row.kind.as_str()));
+        let wanted = |row: &&Row| {
+            row.usage == "open" && (row.split == "validation" || kinds.contains(&row.kind.as_str()))
+        };
         let rows: Vec<Row> = rows?.into_iter().filter(|row| wanted(&row)).collect();
-        let examples: Vec<Option<Example>> = rows.par_iter().map(|row| example(row, config, reader)).collect();
+        let examples: Vec<Option<Example>> =
+            rows.par_iter().map(|row| example(row, config, reader)).collect();
         let mut data = Self { train: BTreeMap::new(), validation: Vec::new(), digest, skipped: 0 };
         for (row, example) in rows.into_iter().zip(examples) {
             match example {
@@ -68,7 +76,10 @@ impl Dataset {
             }
         }
         match kinds.iter().find(|&&kind| !data.train.contains_key(kind)) {
-            Some(kind) => Err(EncoderError::Config(format!("{} has no open pair of kind `{kind}`", path.display()))),
+            Some(kind) => Err(EncoderError::Config(format!(
+                "{} has no open pair of kind `{kind}`",
+                path.display()
+            ))),
             None => Ok(data),
         }
     }
@@ -85,14 +96,17 @@ fn lines(path: &Path) -> Result<(Vec<String>, String)> {
     File::open(path).and_then(|mut file| file.read_to_end(&mut bytes)).map_err(io)?;
     let digest = crate::fingerprint::digest(&bytes);
     let lines: std::io::Result<Vec<String>> = match path.extension().is_some_and(|e| e == "gz") {
-        true => BufReader::new(flate2::read::MultiGzDecoder::new(bytes.as_slice())).lines().collect(),
+        true => {
+            BufReader::new(flate2::read::MultiGzDecoder::new(bytes.as_slice())).lines().collect()
+        }
         false => bytes.lines().collect(),
     };
     Ok((lines.map_err(io)?, digest))
 }
 
 fn parse(path: &Path, line: &str) -> Result<Row> {
-    serde_json::from_str(line).map_err(|e| EncoderError::Config(format!("{}: not a pair: {e}: {line}", path.display())))
+    serde_json::from_str(line)
+        .map_err(|e| EncoderError::Config(format!("{}: not a pair: {e}: {line}", path.display())))
 }
 
 fn example(row: &Row, config: &ModelConfig, reader: &TextReader) -> Option<Example> {

@@ -46,13 +46,15 @@ impl FrozenTexts {
         if missing.is_empty() {
             return Ok(());
         }
-        let ids: Vec<&[u32]> = missing.iter().map(|(_, example)| example.text.ids.as_slice()).collect();
+        let ids: Vec<&[u32]> =
+            missing.iter().map(|(_, example)| example.text.ids.as_slice()).collect();
         let segments = Arc::new(Segments::from_lengths(ids.iter().map(|ids| ids.len())));
         let x = tower.layers_forward(&tower.embed(&ids)?, &segments, 0..self.layers)?;
         let x = x.flatten_all()?.to_vec1::<f32>()?;
         for ((i, _), range) in missing.into_iter().zip(segments.ranges()) {
             let rows = &x[range.start * self.width..range.end * self.width];
-            self.kept.insert((kind.to_owned(), *i), rows.iter().map(|&v| f16::from_f32(v)).collect());
+            self.kept
+                .insert((kind.to_owned(), *i), rows.iter().map(|&v| f16::from_f32(v)).collect());
         }
         Ok(())
     }

@@ -23,7 +23,12 @@ pub(super) struct Losses {
 
 /// Losses of texts against molecules, row `i` of one belonging to row `i` of the other. `keys` are the molecules'
 /// identities: equal ones are not each other's negatives.
-pub(super) fn losses(towers: &Towers, texts: &BatchEncoding, molecules: &BatchEncoding, keys: &[&str]) -> Result<Losses> {
+pub(super) fn losses(
+    towers: &Towers,
+    texts: &BatchEncoding,
+    molecules: &BatchEncoding,
+    keys: &[&str],
+) -> Result<Losses> {
     let mask = mask(keys)?;
     let scale = |level: usize| -> Result<Tensor> {
         Ok(towers.logit_scales.narrow(0, level, 1)?.minimum(MAX_SCALE.ln())?.exp()?)
@@ -72,8 +77,11 @@ mod tests {
     #[test]
     fn loss_is_zero_when_every_pair_finds_itself_and_ln_n_when_none_stands_out() {
         let none = mask(&["a", "b"]).expect("mask");
-        let value = |logits: &Tensor, mask: &Tensor| info_nce(logits, mask).and_then(|l| Ok(l.to_scalar::<f32>()?));
-        let eye = (Tensor::eye(2, candle_core::DType::F32, &Device::Cpu).expect("eye") * 100.0).expect("scaled");
+        let value = |logits: &Tensor, mask: &Tensor| {
+            info_nce(logits, mask).and_then(|l| Ok(l.to_scalar::<f32>()?))
+        };
+        let eye = (Tensor::eye(2, candle_core::DType::F32, &Device::Cpu).expect("eye") * 100.0)
+            .expect("scaled");
         assert!(value(&eye, &none).expect("loss") < 1e-6);
         let flat = eye.zeros_like().expect("zeros");
         assert!((value(&flat, &none).expect("loss") - 2f32.ln()).abs() < 1e-6);

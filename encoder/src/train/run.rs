@@ -102,8 +102,13 @@ pub enum TrainEvent {
 /// # Errors
 /// A config that does not fit the data or an earlier run in the same place, files that cannot be read or written, and a
 /// loss that is no longer finite.
-pub fn train(config: &TrainConfig, paths: &TrainPaths, mut tell: impl FnMut(&TrainEvent)) -> Result<()> {
-    fs::create_dir_all(&paths.out).map_err(|source| EncoderError::Io { path: paths.out.clone(), source })?;
+pub fn train(
+    config: &TrainConfig,
+    paths: &TrainPaths,
+    mut tell: impl FnMut(&TrainEvent),
+) -> Result<()> {
+    fs::create_dir_all(&paths.out)
+        .map_err(|source| EncoderError::Io { path: paths.out.clone(), source })?;
     let text = &config.model.text;
     let tokenizer = paths.text_init.join("tokenizer.json");
     let reader = TextReader::load(&tokenizer, text.max_tokens, text.vocabulary)?;
@@ -124,7 +129,13 @@ pub fn train(config: &TrainConfig, paths: &TrainPaths, mut tell: impl FnMut(&Tra
         }
         if last || run.state.step.is_multiple_of(config.validate_every) {
             tell(run.validate(if last { usize::MAX } else { config.validation_pairs })?)?;
-            model::save(&paths.out.join("model"), &config.model, &run.params, &tokenizer, DType::F16)?;
+            model::save(
+                &paths.out.join("model"),
+                &config.model,
+                &run.params,
+                &tokenizer,
+                DType::F16,
+            )?;
         }
     }
     let model = paths.out.join("model");
@@ -195,14 +206,30 @@ impl<'a> Run<'a> {
         let gradient_norm = self.adam.step(&self.params, &grads, &size)?;
         self.state.step += 1;
         let seconds = begun.elapsed().as_secs_f64();
-        Ok(TrainEvent::Step { step: self.state.step, kind, global, fragment, token, gradient_norm, schedule, seconds })
+        Ok(TrainEvent::Step {
+            step: self.state.step,
+            kind,
+            global,
+            fragment,
+            token,
+            gradient_norm,
+            schedule,
+            seconds,
+        })
     }
 
     /// The weighted loss of a batch and its three levels.
-    fn forward(&mut self, kind: &str, batch: &[(usize, &Example)], rng: &mut StdRng) -> Result<(Tensor, [f32; 3])> {
-        let windows: Vec<_> = batch.iter().map(|(_, e)| augment::window(&e.text, self.config, rng)).collect();
+    fn forward(
+        &mut self,
+        kind: &str,
+        batch: &[(usize, &Example)],
+        rng: &mut StdRng,
+    ) -> Result<(Tensor, [f32; 3])> {
+        let windows: Vec<_> =
+            batch.iter().map(|(_, e)| augment::window(&e.text, self.config, rng)).collect();
         let frozen = self.frozen.rows(&self.towers.text, kind, batch, &windows)?;
-        let segments = std::sync::Arc::new(Segments::from_lengths(windows.iter().map(|w| w.pieces.len())));
+        let segments =
+            std::sync::Arc::new(Segments::from_lengths(windows.iter().map(|w| w.pieces.len())));
         let layers = self.config.frozen_text_layers..self.towers.text.layers();
         let hidden = self.towers.text.layers_forward(&frozen, &segments, layers)?;
         let inputs: Vec<_> = windows.iter().map(|w| &w.input).collect();
@@ -215,8 +242,10 @@ impl<'a> Run<'a> {
 
         let keys: Vec<&str> = batch.iter().map(|(_, e)| e.inchikey.as_str()).collect();
         let losses = losses(&self.towers, &texts, &molecules, &keys)?;
-        let weighted = ((&losses.fragment * self.config.fragment_loss)? + (&losses.token * self.config.token_loss)?)?;
-        let values = [&losses.global, &losses.fragment, &losses.token].map(|l| l.to_scalar::<f32>());
+        let weighted = ((&losses.fragment * self.config.fragment_loss)?
+            + (&losses.token * self.config.token_loss)?)?;
+        let values =
+            [&losses.global, &losses.fragment, &losses.token].map(|l| l.to_scalar::<f32>());
         let [global, fragment, token] = values;
         Ok(((&losses.global + weighted)?, [global?, fragment?, token?]))
     }
@@ -230,8 +259,11 @@ impl<'a> Run<'a> {
 
 /// True for weights that stay as the text model brought them.
 fn is_frozen(name: &str, frozen_layers: usize) -> bool {
-    let layer = name.strip_prefix("text.layers.").and_then(|rest| rest.split('.').next()?.parse::<usize>().ok());
-    let input = ["text.words", "text.positions", "text.norm"].iter().any(|prefix| name.starts_with(prefix));
+    let layer = name
+        .strip_prefix("text.layers.")
+        .and_then(|rest| rest.split('.').next()?.parse::<usize>().ok());
+    let input =
+        ["text.words", "text.positions", "text.norm"].iter().any(|prefix| name.starts_with(prefix));
     frozen_layers > 0 && (input || layer.is_some_and(|layer| layer < frozen_layers))
 }
 
@@ -268,6 +300,7 @@ impl Log {
 
     fn write(&mut self, event: &TrainEvent) -> Result<()> {
         let json = serde_json::to_string(event).map_err(|e| EncoderError::Config(e.to_string()))?;
-        writeln!(self.file, "{json}").map_err(|source| EncoderError::Io { path: self.path.clone(), source })
+        writeln!(self.file, "{json}")
+            .map_err(|source| EncoderError::Io { path: self.path.clone(), source })
     }
 }

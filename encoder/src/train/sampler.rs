@@ -20,7 +20,12 @@ struct Kind {
 
 impl Sampler {
     /// `counts` are the pairs of each kind, `shares` their relative frequencies.
-    pub(super) fn new(counts: &BTreeMap<&str, usize>, shares: &BTreeMap<String, f64>, batch_size: usize, seed: u64) -> Self {
+    pub(super) fn new(
+        counts: &BTreeMap<&str, usize>,
+        shares: &BTreeMap<String, f64>,
+        batch_size: usize,
+        seed: u64,
+    ) -> Self {
         let total: f64 = shares.values().sum();
         let kind = |(name, share): (&String, &f64)| Kind {
             name: name.clone(),
@@ -28,7 +33,11 @@ impl Sampler {
             order: (0..counts.get(name.as_str()).copied().unwrap_or(0)).collect(),
             next: usize::MAX,
         };
-        Self { rng: StdRng::seed_from_u64(seed), kinds: shares.iter().map(kind).collect(), batch_size }
+        Self {
+            rng: StdRng::seed_from_u64(seed),
+            kinds: shares.iter().map(kind).collect(),
+            batch_size,
+        }
     }
 
     /// The kind and the pairs of the next step.
@@ -44,7 +53,8 @@ impl Sampler {
             kind.order.shuffle(&mut self.rng);
             kind.next = 0;
         }
-        let batch: Vec<usize> = kind.order.iter().skip(kind.next).take(self.batch_size).copied().collect();
+        let batch: Vec<usize> =
+            kind.order.iter().skip(kind.next).take(self.batch_size).copied().collect();
         kind.next += batch.len();
         (&kind.name, batch)
     }

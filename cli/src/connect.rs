@@ -1,0 +1,68 @@
+//! Which server a command talks to: one that runs, or one of its own over a data directory.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use moiety_rpc::{Client, ServerOptions};
+
+use crate::{
+    error::Result,
+    model_dir::ModelArgs,
+    serve::{DEFAULT_ADDRESS, Local},
+};
+
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct ServerArgs {
+    /// Server to talk to
+    #[arg(long, default_value = DEFAULT_ADDRESS, conflicts_with = "data")]
+    server: String,
+    /// Data directory to open instead, without a server; it must not be in use
+    #[arg(long)]
+    data: Option<PathBuf>,
+    #[command(flatten)]
+    model: ModelArgs,
+}
+
+/// A client, and the server inside this process if there is one.
+pub(crate) struct Connection {
+    pub(crate) client: Client,
+    local: Option<Local>,
+}
+
+impl ServerArgs {
+    pub(crate) async fn connect(&self) -> Result<Connection> {
+        let Some(data) = &self.data else {
+            return Ok(Connection { client: Client::connect(&self.server).await?, local: None });
+        };
+        let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
+        let local = Local::start(
+            data.clone(),
+            any_port,
+            &self.model,
+            ServerOptions::default().max_in_flight,
+        )
+        .await?;
+        Ok(Connection {
+            client: Client::connect(&local.address.to_string()).await?,
+            local: Some(local),
+        })
+    }
+
+    /// Names the place, for messages and progress files.
+    pub(crate) fn place(&self) -> String {
+        match &self.data {
+            Some(data) => data.display().to_string(),
+            None => self.server.clone(),
+        }
+    }
+}
+
+impl Connection {
+    pub(crate) async fn close(self) -> Result<()> {
+        let Self { client, local } = self;
+        drop(client);
+        match local {
+            Some(local) => local.stop().await,
+            None => Ok(()),
+        }
+    }
+}

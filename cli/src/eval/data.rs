@@ -1,0 +1,105 @@
+//! The benchmark's captions, pool and training captions, from the files of the data directory.
+
+use std::{
+    collections::HashMap,
+    io::BufRead,
+    path::{Path, PathBuf},
+};
+
+use moiety_chem::Molecule;
+use rayon::prelude::*;
+use serde::Deserialize;
+
+use crate::{
+    error::{CliError, Result, at},
+    reader,
+};
+
+/// A caption with the place of its molecule in the pool.
+pub(super) struct Caption {
+    pub(super) text: String,
+    pub(super) molecule: usize,
+}
+
+/// What is ranked, and what a baseline may learn from.
+pub(super) struct Benchmark {
+    /// Validation captions.
+    pub(super) captions: Vec<Caption>,
+    /// Molecules that every caption is ranked against.
+    pub(super) pool: Vec<Molecule>,
+    /// Training captions with their molecules, none of them in the validation set.
+    pub(super) training: Vec<(String, Molecule)>,
+    /// Molecules of the pool that could not be read, and are not ranked.
+    pub(super) unread: usize,
+    /// Captions whose molecule could not be read, and which are left out.
+    pub(super) left_out: usize,
+}
+
+#[derive(Deserialize)]
+struct Pair {
+    kind: String,
+    split: String,
+    #[serde(rename = "use")]
+    usage: String,
+    smiles: String,
+    text: String,
+}
+
+impl Benchmark {
+    pub(super) fn read(dir: &Path, limit: usize) -> Result<Self> {
+        let pairs = pairs(&dir.join("pairs/pairs.jsonl.gz"))?;
+        let cids = validation_cids(&dir.join("chebi20/validation.tsv.gz"))?;
+        let (pool, place, unread) = pool(&dir.join("chebi20/pool.tsv.gz"))?;
+        let mut captions = Vec::new();
+        let mut left_out = 0;
+        for pair in pairs.iter().filter(|pair| pair.split == "validation").take(limit) {
+            match cids.get(&pair.text).and_then(|cid| place.get(cid)) {
+                Some(&molecule) => captions.push(Caption { text: pair.text.clone(), molecule }),
+                None => left_out += 1,
+            }
+        }
+        let training: Vec<(String, Molecule)> = pairs
+            .into_par_iter()
+            .filter(|pair| pair.split == "train" && pair.kind == "caption" && pair.usage == "open")
+            .filter_map(|pair| Some((pair.text, Molecule::from_smiles(&pair.smiles).ok()?)))
+            .collect();
+        Ok(Self { captions, pool, training, unread, left_out })
+    }
+}
+
+fn pairs(path: &Path) -> Result<Vec<Pair>> {
+    let broken = |e| CliError::Usage(format!("{}: not a pair: {e}", path.display()));
+    lines(path)?.par_iter().map(|line| serde_json::from_str(line).map_err(broken)).collect()
+}
+
+/// CID of each validation description.
+fn validation_cids(path: &Path) -> Result<HashMap<String, String>> {
+    let rows = lines(path)?;
+    let split = |row: &String| {
+        let mut cells = row.split('\t');
+        let (cid, _, text) = (cells.next()?, cells.next()?, cells.next()?);
+        Some((text.to_owned(), cid.to_owned()))
+    };
+    Ok(rows.iter().skip(1).filter_map(split).collect())
+}
+
+/// The molecules that can be read, the place of each CID among them, and how many cannot be read.
+fn pool(path: &Path) -> Result<(Vec<Molecule>, HashMap<String, usize>, usize)> {
+    let rows = lines(path)?;
+    let read = |row: &String| {
+        let (cid, rest) = row.split_once('\t')?;
+        // ChEBI-20's own files double their backslashes.
+        let smiles = rest.split('\t').next()?.replace("\\\\", "\\");
+        Some((cid.to_owned(), Molecule::from_smiles(&smiles).ok().filter(|m| m.heavy_atoms() > 0)?))
+    };
+    let parsed: Vec<_> = rows[1..].par_iter().map(read).collect();
+    let unread = parsed.iter().filter(|row| row.is_none()).count();
+    let (cids, pool): (Vec<_>, Vec<_>) = parsed.into_iter().flatten().unzip();
+    let place = cids.into_iter().enumerate().map(|(at, cid)| (cid, at)).collect();
+    Ok((pool, place, unread))
+}
+
+fn lines(path: &Path) -> Result<Vec<String>> {
+    let path: PathBuf = path.into();
+    reader::reader(&path)?.lines().collect::<std::io::Result<_>>().map_err(at(&path))
+}

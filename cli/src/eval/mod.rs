@@ -1,0 +1,173 @@
+//! `moiety eval`: how well captions and molecules that belong together find each other.
+//!
+//! The queries are the validation captions of ChEBI-20; each is ranked against every molecule of ChEBI-20 (the published
+//! protocol) and against the molecules of the validation captions alone. Molecules are ranked against the validation
+//! captions. Beside the model stands a baseline without learning ([`baseline`]).
+
+mod baseline;
+mod data;
+mod report;
+mod tune;
+
+use std::path::PathBuf;
+
+use moiety_chem::Molecule;
+use moiety_encoder::{
+    Encoder, Encoding, Model,
+    retrieval::{RankingMetrics, rank_among},
+};
+use moiety_engine::{LevelScores, LevelWeights, level_scores};
+use rayon::prelude::*;
+
+use crate::{error::Result, model_dir::ModelArgs, progress};
+use data::Benchmark;
+use report::{Report, Setting};
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Directory with `pairs/pairs.jsonl.gz`, `chebi20/pool.tsv.gz` and `chebi20/validation.tsv.gz`
+    #[arg(long)]
+    data: PathBuf,
+    /// Candidates that are ranked again by their parts; repeat for several
+    #[arg(long, default_values_t = [100])]
+    candidates: Vec<usize>,
+    /// Leave the baseline out
+    #[arg(long)]
+    no_baseline: bool,
+    /// Seek the best level weights on the first third of the captions, and report on the others
+    #[arg(long)]
+    tune: bool,
+    /// Take this many captions only
+    #[arg(long)]
+    limit: Option<usize>,
+    #[command(flatten)]
+    model: ModelArgs,
+}
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let benchmark = Benchmark::read(&args.data, args.limit.unwrap_or(usize::MAX))?;
+    let mut report = Report::new(&benchmark);
+    if !args.no_baseline {
+        baseline::rank(&benchmark, &mut report);
+    }
+    let model = args.model.load()?;
+    let vectors = Vectors::encode(&model, &benchmark)?;
+    if args.tune {
+        println!("{}", tune::tune(&vectors, args.candidates.iter().copied().max().unwrap_or(100)));
+        return Ok(());
+    }
+    let weights = model.config().level_weights;
+    let weights =
+        LevelWeights { global: weights.global, fragment: weights.fragment, token: weights.token };
+    for setting in Setting::ALL {
+        report.add(setting, "global vector", vectors.rank(setting, None));
+        for &candidates in &args.candidates {
+            let name = format!("three levels, {candidates} candidates");
+            report.add(setting, &name, vectors.rank(setting, Some((candidates, weights))));
+        }
+    }
+    println!("{}", report.table(&model));
+    Ok(())
+}
+
+/// The benchmark as the model sees it.
+pub(crate) struct Vectors {
+    captions: Vec<Encoding>,
+    /// Molecules of the whole pool.
+    pool: Vec<Encoding>,
+    /// Place in the pool of each caption's molecule.
+    truth: Vec<usize>,
+}
+
+/// The scores of one query's candidates, the truth among them or not.
+pub(crate) struct Candidates {
+    pub(crate) scores: Vec<LevelScores>,
+    /// Place of the truth among the candidates.
+    pub(crate) truth: Option<usize>,
+    /// Rank of the truth by the global vector, from 1.
+    pub(crate) global_rank: usize,
+}
+
+impl Candidates {
+    /// Rank of the truth when the candidates are ranked again.
+    pub(crate) fn rank(&self, weights: &LevelWeights) -> usize {
+        let Some(truth) = self.truth else { return self.global_rank };
+        let total = |scores: &LevelScores| weights.total(scores);
+        rank_among(self.scores.iter().map(total), total(&self.scores[truth]))
+    }
+}
+
+impl Vectors {
+    fn encode(model: &Model, benchmark: &Benchmark) -> Result<Self> {
+        let captions: Vec<&str> = benchmark.captions.iter().map(|c| c.text.as_str()).collect();
+        let molecules: Vec<&Molecule> = benchmark.pool.iter().collect();
+        Ok(Self {
+            captions: in_chunks(&captions, "captions", |chunk| Ok(model.encode_texts(chunk)?))?,
+            pool: in_chunks(&molecules, "molecules", |chunk| Ok(model.encode_molecules(chunk)?))?,
+            truth: benchmark.captions.iter().map(|c| c.molecule).collect(),
+        })
+    }
+
+    /// Number of queries.
+    pub(crate) fn queries(&self) -> usize {
+        self.truth.len()
+    }
+
+    fn rank(&self, setting: Setting, rerank: Option<(usize, LevelWeights)>) -> RankingMetrics {
+        let ranks = (0..self.queries()).into_par_iter().map(|query| match rerank {
+            Some((count, weights)) => self.candidates(setting, query, count).rank(&weights),
+            None => self.candidates(setting, query, 0).global_rank,
+        });
+        RankingMetrics::from_ranks(ranks.collect(), self.targets(setting).len())
+    }
+
+    /// The targets of a setting, each caption's own at `target_of`.
+    fn targets(&self, setting: Setting) -> Vec<&Encoding> {
+        match setting {
+            Setting::TextToPool => self.pool.iter().collect(),
+            Setting::TextToValidation => {
+                self.truth.iter().map(|&place| &self.pool[place]).collect()
+            }
+            Setting::MoleculeToValidation => self.captions.iter().collect(),
+        }
+    }
+
+    /// The best `count` targets of a query by the global vector, with their scores at all levels.
+    pub(crate) fn candidates(&self, setting: Setting, query: usize, count: usize) -> Candidates {
+        let targets = self.targets(setting);
+        let (from, own) = match setting {
+            Setting::TextToPool => (&self.captions[query], self.truth[query]),
+            Setting::TextToValidation => (&self.captions[query], query),
+            Setting::MoleculeToValidation => (&self.pool[self.truth[query]], query),
+        };
+        let cosine = |to: &&Encoding| -> f32 {
+            from.global.iter().zip(&to.global).map(|(a, b)| a * b).sum()
+        };
+        let cosines: Vec<f32> = targets.iter().map(cosine).collect();
+        let global_rank = rank_among(cosines.iter().copied(), cosines[own]);
+        let mut order: Vec<usize> = (0..targets.len()).collect();
+        let count = count.min(order.len());
+        if count > 0 && count < order.len() {
+            order.select_nth_unstable_by(count - 1, |&a, &b| cosines[b].total_cmp(&cosines[a]));
+        }
+        order.truncate(count);
+        let scores = order.iter().map(|&at| level_scores(from, targets[at])).collect();
+        Candidates { scores, truth: order.iter().position(|&at| at == own), global_rank }
+    }
+}
+
+/// Encodes in chunks, with a bar.
+fn in_chunks<T: Copy>(
+    items: &[T],
+    what: &str,
+    encode: impl Fn(&[T]) -> Result<Vec<Encoding>>,
+) -> Result<Vec<Encoding>> {
+    let bar = progress::bar(items.len() as u64, what);
+    let mut encoded = Vec::with_capacity(items.len());
+    for chunk in items.chunks(512) {
+        encoded.extend(encode(chunk)?);
+        bar.inc(chunk.len() as u64);
+    }
+    bar.finish_and_clear();
+    Ok(encoded)
+}

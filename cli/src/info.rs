@@ -1,0 +1,36 @@
+//! `moiety info`: the model and the collections of a server.
+
+use crate::{connect::ServerArgs, error::Result};
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+pub(crate) async fn run(args: Args) -> Result<()> {
+    let connection = args.server.connect().await?;
+    let info = connection.client.info().await?;
+    let fingerprint = info.info.unwrap_or_default().model_fingerprint;
+    println!("server {} at {}", info.server_version, args.server.place());
+    println!("model {} ({fingerprint})", info.model_name);
+    println!(
+        "  vectors of {} (whole) and {} (parts); reads up to {} heavy atoms and {} word pieces",
+        info.global_dimension, info.part_dimension, info.max_atoms, info.max_text_tokens
+    );
+    for collection in connection.client.list_collections().await?.collections {
+        let name = collection.config.unwrap_or_default().name;
+        let stats = connection.client.stats(&name).await?;
+        let (molecules, texts) =
+            (stats.molecules.unwrap_or_default(), stats.texts.unwrap_or_default());
+        println!(
+            "collection {name}: {} records, {} molecules, {} texts, {:.1} MB on disk, {:.1} MB of indexes in memory",
+            stats.records,
+            molecules.vectors,
+            texts.vectors,
+            stats.disk_bytes as f64 / 1e6,
+            (molecules.memory_bytes + texts.memory_bytes) as f64 / 1e6
+        );
+    }
+    connection.close().await
+}

@@ -1,0 +1,192 @@
+//! Files of records, read one at a time: SMILES, CSV and TSV, JSON lines, SDF; gzipped or not.
+//!
+//! A bad line comes back as a [`Reject`] with its line and reason, and reading goes on.
+
+mod delimited;
+mod jsonl;
+mod sdf;
+mod smiles;
+
+use std::{
+    fs::File,
+    io::{BufRead, BufReader, Read},
+    path::Path,
+};
+
+use clap::ValueEnum;
+use moiety_rpc::wire;
+
+use crate::error::{CliError, Result, at};
+
+/// How a file is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// A SMILES a line, a name after white space
+    Smiles,
+    /// Comma-separated with a header
+    Csv,
+    /// Tab-separated with a header
+    Tsv,
+    /// A JSON object a line: id, smiles or molecule, text, payload
+    Jsonl,
+    /// SD file
+    Sdf,
+}
+
+/// Which columns of a table or fields of an object hold what.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub(crate) struct Columns {
+    /// Column of the identifier [default: `id`, or the line number]
+    #[arg(long)]
+    pub(crate) id_column: Option<String>,
+    /// Column of the structure [default: the first of `smiles`, `canonical_smiles`, `molecule`, `inchi`]
+    #[arg(long)]
+    pub(crate) molecule_column: Option<String>,
+    /// Column of the text [default: the first of `text`, `description`, `caption`]
+    #[arg(long)]
+    pub(crate) text_column: Option<String>,
+}
+
+pub(crate) const MOLECULE_NAMES: [&str; 4] = ["smiles", "canonical_smiles", "molecule", "inchi"];
+pub(crate) const TEXT_NAMES: [&str; 3] = ["text", "description", "caption"];
+
+/// A record with the line where it begins, from 1.
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(crate) line: u64,
+    pub(crate) record: wire::Record,
+}
+
+/// A line that holds no record.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Reject {
+    pub(crate) line: u64,
+    pub(crate) reason: String,
+}
+
+pub(crate) type Rows = Box<dyn Iterator<Item = std::result::Result<Row, Reject>>>;
+
+/// Opens a file of records.
+///
+/// Identifiers that the file does not give are made of its name and the line, so that reading it again gives the same.
+pub(crate) fn open(path: &Path, format: Option<Format>, columns: &Columns) -> Result<Rows> {
+    let format = match format {
+        Some(format) => format,
+        None => guess(path)?,
+    };
+    let input = reader(path)?;
+    let stem = stem(path);
+    match format {
+        Format::Smiles => Ok(smiles::rows(input, stem)),
+        Format::Csv => delimited::rows(input, b',', columns, stem),
+        Format::Tsv => delimited::rows(input, b'\t', columns, stem),
+        Format::Jsonl => Ok(jsonl::rows(input, columns, stem)),
+        Format::Sdf => Ok(sdf::rows(input, columns, stem)),
+    }
+}
+
+/// Opens a file, unpacking it if its first bytes say gzip.
+pub(crate) fn reader(path: &Path) -> Result<Box<dyn BufRead>> {
+    let mut file = BufReader::with_capacity(1 << 16, File::open(path).map_err(at(path))?);
+    let magic = file.fill_buf().map_err(at(path))?;
+    if magic.starts_with(&[0x1f, 0x8b]) {
+        return Ok(Box::new(BufReader::with_capacity(
+            1 << 16,
+            flate2::read::MultiGzDecoder::new(file),
+        )));
+    }
+    Ok(Box::new(file))
+}
+
+fn guess(path: &Path) -> Result<Format> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    let name = name.strip_suffix(".gz").unwrap_or(&name);
+    match name.rsplit('.').next() {
+        Some("smi" | "smiles" | "ism") => Ok(Format::Smiles),
+        Some("csv") => Ok(Format::Csv),
+        Some("tsv") => Ok(Format::Tsv),
+        Some("jsonl" | "ndjson") => Ok(Format::Jsonl),
+        Some("sdf" | "sd" | "mol") => Ok(Format::Sdf),
+        _ => Err(CliError::Usage(format!(
+            "cannot tell the format of {} by its name; give --format",
+            path.display()
+        ))),
+    }
+}
+
+fn stem(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.split('.').next().unwrap_or("row").to_owned()
+}
+
+/// Longest line that is read, in bytes; a longer one is rejected whole.
+const MAX_LINE_BYTES: usize = 8 << 20;
+
+/// Lines of a text file with their numbers; a line that is too long or not UTF-8 is rejected and reading goes on.
+pub(crate) struct Lines {
+    input: Box<dyn BufRead>,
+    line: u64,
+    failed: bool,
+}
+
+impl Lines {
+    pub(crate) fn new(input: Box<dyn BufRead>) -> Self {
+        Self { input, line: 0, failed: false }
+    }
+
+    fn read(&mut self) -> std::io::Result<Option<std::result::Result<String, String>>> {
+        let mut bytes = Vec::new();
+        let limit = MAX_LINE_BYTES as u64 + 1;
+        if self.input.by_ref().take(limit).read_until(b'\n', &mut bytes)? == 0 {
+            return Ok(None);
+        }
+        if bytes.len() > MAX_LINE_BYTES && bytes.last() != Some(&b'\n') {
+            self.input.skip_until(b'\n')?;
+            return Ok(Some(Err(format!("longer than {MAX_LINE_BYTES} bytes"))));
+        }
+        Ok(Some(String::from_utf8(bytes).map_err(|e| {
+            format!(
+                "not UTF-8 at byte {} of the line; convert the file",
+                e.utf8_error().valid_up_to() + 1
+            )
+        })))
+    }
+}
+
+impl Iterator for Lines {
+    type Item = (u64, std::result::Result<String, String>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed {
+            return None;
+        }
+        self.line += 1;
+        match self.read() {
+            Ok(line) => Some((self.line, line?)),
+            Err(e) => {
+                self.failed = true;
+                Some((self.line, Err(format!("reading stopped: {e}"))))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_is_not_utf8_is_rejected_and_reading_goes_on() {
+        let lines: Vec<_> = Lines::new(Box::new(&b"CCO\n\xff\xfe\nCC\n"[..])).collect();
+        assert_eq!(lines[0], (1, Ok("CCO\n".into())));
+        assert!(lines[1].1.as_ref().is_err_and(|reason| reason.contains("UTF-8")));
+        assert_eq!(lines[2], (3, Ok("CC\n".into())));
+    }
+
+    #[test]
+    fn formats_are_known_by_name_also_when_gzipped() {
+        assert_eq!(guess(Path::new("a.smi.gz")).expect("known"), Format::Smiles);
+        assert_eq!(guess(Path::new("A.SDF")).expect("known"), Format::Sdf);
+        assert!(guess(Path::new("a.xyz")).is_err());
+    }
+}

@@ -1,0 +1,214 @@
+//! `moiety search`: one query, a table that a person likes to read, or JSON lines.
+
+use clap::ValueEnum;
+use moiety_rpc::wire;
+use serde_json::json;
+
+use crate::{
+    connect::ServerArgs,
+    error::{CliError, Result, at},
+    explain, structure, table,
+};
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Collection to search
+    #[arg(long)]
+    collection: String,
+    #[command(flatten)]
+    query: QueryArgs,
+    /// Side of the records that is searched [default: molecule]
+    #[arg(long, value_enum, default_value_t = Side::Molecule)]
+    target: Side,
+    /// Most hits
+    #[arg(long, short, default_value_t = 10)]
+    limit: u32,
+    /// Whether candidates are scored again by their parts
+    #[arg(long, value_enum, default_value_t = Rerank::Default)]
+    rerank: Rerank,
+    /// Candidates that are scored again; 0 takes the server's default
+    #[arg(long, default_value_t = 0)]
+    candidates: u32,
+    /// Compare every record
+    #[arg(long)]
+    exact: bool,
+    /// Only records whose payload field is this: FIELD=VALUE; repeat to narrow
+    #[arg(long = "where", value_name = "FIELD=VALUE")]
+    conditions: Vec<String>,
+    /// Say for the first hits which parts matched which
+    #[arg(long, value_name = "HITS", num_args = 0..=1, default_missing_value = "1", default_value_t = 0)]
+    explain: u32,
+    /// Print a JSON object a hit
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+/// What is asked; exactly one.
+#[derive(clap::Args)]
+#[group(required = true, multiple = false)]
+struct QueryArgs {
+    /// Words
+    #[arg(long)]
+    text: Option<String>,
+    /// A structure as SMILES or InChI
+    #[arg(long, visible_alias = "inchi")]
+    smiles: Option<String>,
+    /// A file with a mol block
+    #[arg(long)]
+    mol: Option<std::path::PathBuf>,
+    /// A stored record
+    #[arg(long)]
+    id: Option<String>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Side {
+    Molecule,
+    Text,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Rerank {
+    /// As the model's validation says
+    Default,
+    /// The global vector alone
+    Off,
+    /// All three levels
+    Levels,
+}
+
+impl Side {
+    pub(crate) fn to_wire(self) -> wire::Side {
+        match self {
+            Self::Molecule => wire::Side::Molecule,
+            Self::Text => wire::Side::Text,
+        }
+    }
+}
+
+pub(crate) async fn run(args: Args) -> Result<()> {
+    let query = args.query.to_wire()?;
+    let request = args.request(query.clone())?;
+    let connection = args.server.connect().await?;
+    let response = connection.client.query(request).await?;
+    if args.json {
+        response.hits.iter().enumerate().for_each(|(i, hit)| println!("{}", hit_json(i + 1, hit)));
+    } else {
+        println!("{}", table::hits(&response));
+    }
+    let query_text = args.query.text.as_deref();
+    for hit in response.hits.iter().take(args.explain as usize) {
+        let request = explain::request(&args.collection, query.clone(), hit, args.target);
+        let explanation = connection.client.explain(request).await?;
+        println!("{}", explain::describe(hit, query_text, &explanation));
+    }
+    connection.close().await
+}
+
+impl QueryArgs {
+    fn to_wire(&self) -> Result<wire::Query> {
+        use wire::query::Asked;
+        let asked = match self {
+            Self { text: Some(text), .. } => Asked::Text(text.clone()),
+            Self { smiles: Some(smiles), .. } => Asked::Molecule(structure::structure(smiles)),
+            Self { mol: Some(path), .. } => {
+                let block = std::fs::read_to_string(path).map_err(at(path))?;
+                Asked::Molecule(wire::Structure {
+                    format: Some(wire::structure::Format::MolBlock(block)),
+                })
+            }
+            Self { id, .. } => {
+                Asked::Stored(wire::StoredId { id: id.clone().unwrap_or_default(), side: 0 })
+            }
+        };
+        Ok(wire::Query { asked: Some(asked) })
+    }
+}
+
+impl Args {
+    fn request(&self, query: wire::Query) -> Result<wire::QueryRequest> {
+        let mode = match self.rerank {
+            Rerank::Default => wire::RerankMode::Default,
+            Rerank::Off => wire::RerankMode::Off,
+            Rerank::Levels => wire::RerankMode::Levels,
+        };
+        let search = if self.exact { wire::SearchMode::Exact } else { wire::SearchMode::Planned };
+        Ok(wire::QueryRequest {
+            collection: self.collection.clone(),
+            query: Some(query),
+            target: self.target.to_wire().into(),
+            limit: self.limit,
+            filter: filter(&self.conditions)?,
+            rerank: Some(wire::Rerank {
+                mode: mode.into(),
+                candidates: self.candidates,
+                weights: None,
+            }),
+            mode: search.into(),
+            ef_search: 0,
+        })
+    }
+}
+
+/// All conditions together; a value that reads as JSON is that, else a string.
+fn filter(conditions: &[String]) -> Result<Option<wire::Filter>> {
+    if conditions.is_empty() {
+        return Ok(None);
+    }
+    let filters = conditions.iter().map(|text| condition(text)).collect::<Result<_>>()?;
+    Ok(Some(wire::Filter { node: Some(wire::filter::Node::All(wire::FilterList { filters })) }))
+}
+
+fn condition(text: &str) -> Result<wire::Filter> {
+    let (field, value) = text.split_once('=').ok_or_else(|| {
+        CliError::Usage(format!("--where {text}: give it as FIELD=VALUE, as in class=alkaloid"))
+    })?;
+    let value =
+        serde_json::from_str(value).unwrap_or_else(|_| serde_json::Value::String(value.into()));
+    let object = serde_json::Map::from_iter([(String::new(), value)]);
+    let mut converted = moiety_rpc::convert::payload_to_wire(&object).fields;
+    let equals = converted.remove("").unwrap_or_default();
+    let test = Some(wire::condition::Test::Equals(equals));
+    let condition = wire::Condition { field: field.into(), test };
+    Ok(wire::Filter { node: Some(wire::filter::Node::Condition(condition)) })
+}
+
+/// A hit as one JSON object; scores have six digits, as the Python example prints them.
+fn hit_json(rank: usize, hit: &wire::Hit) -> serde_json::Value {
+    let round = |score: f32| (f64::from(score) * 1e6).round() / 1e6;
+    let stored = hit.record.clone().unwrap_or_default();
+    let levels = hit.levels.unwrap_or_default();
+    let record = stored.record.clone().unwrap_or_default();
+    let payload = record.payload.unwrap_or_default();
+    let payload = moiety_rpc::convert::payload_from_wire(payload, "payload")
+        .map_or(serde_json::Value::Null, serde_json::Value::Object);
+    json!({
+        "rank": rank,
+        "id": record.id,
+        "score": round(hit.score),
+        "levels": {
+            "global": levels.global.map(round),
+            "fragment": levels.fragment.map(round),
+            "token": levels.token.map(round),
+        },
+        "smiles": structure::smiles(&stored),
+        "text": record.text,
+        "payload": payload,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn condition_without_an_equals_sign_says_how_to_write_it() {
+        assert!(
+            filter(&["class".into()]).expect_err("no value").to_string().contains("FIELD=VALUE")
+        );
+        assert!(filter(&["class=dye".into(), "year=1900".into()]).expect("conditions").is_some());
+        assert!(filter(&[]).expect("none").is_none());
+    }
+}

@@ -1,0 +1,103 @@
+//! `moiety serve`: an engine over a data directory, on a socket.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+
+use moiety_engine::{Engine, EngineOptions};
+use moiety_rpc::ServerOptions;
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+
+use crate::{
+    error::{CliError, Result},
+    model_dir::{ModelArgs, rerank_defaults},
+};
+
+/// Where the server listens unless told otherwise.
+pub(crate) const DEFAULT_ADDRESS: &str = "127.0.0.1:7400";
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Directory of the collections; made if it is not there
+    #[arg(long)]
+    data: PathBuf,
+    /// Address to listen on. There is no authentication yet: do not listen beyond this machine without a proxy
+    #[arg(long, default_value = DEFAULT_ADDRESS)]
+    listen: SocketAddr,
+    /// Most calls at work at once; further ones are refused with a retry delay
+    #[arg(long, default_value_t = ServerOptions::default().max_in_flight)]
+    max_in_flight: usize,
+    #[command(flatten)]
+    model: ModelArgs,
+}
+
+pub(crate) async fn run(args: Args) -> Result<()> {
+    let server = Local::start(args.data, args.listen, &args.model, args.max_in_flight).await?;
+    println!("moiety: serving {} on {} (Ctrl-C stops)", server.data.display(), server.address);
+    stop_signal().await;
+    println!("moiety: finishing the calls at work");
+    server.stop().await
+}
+
+/// A server inside this process.
+pub(crate) struct Local {
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    data: PathBuf,
+    stop: oneshot::Sender<()>,
+    done: JoinHandle<std::result::Result<moiety_rpc::Drained, moiety_rpc::ServeError>>,
+}
+
+impl Local {
+    /// Opens the engine and begins to serve; port 0 takes a free one.
+    pub(crate) async fn start(
+        data: PathBuf,
+        listen: SocketAddr,
+        model: &ModelArgs,
+        max_in_flight: usize,
+    ) -> Result<Self> {
+        let busy =
+            |e| CliError::Usage(format!("cannot listen on {listen}: {e}; choose another --listen"));
+        let listener = TcpListener::bind(listen).await.map_err(busy)?;
+        let address = listener.local_addr().map_err(busy)?;
+        let (model, dir) = (model.clone(), data.clone());
+        let opened = tokio::task::spawn_blocking(move || open(dir, &model)).await;
+        let (engine, rerank) =
+            opened.map_err(|e| CliError::Usage(format!("opening the data failed: {e}")))??;
+        let options = ServerOptions { max_in_flight, rerank, ..ServerOptions::default() };
+        let (stop, stopped) = oneshot::channel();
+        let shutdown = async {
+            // The sender goes away only with the server's owner.
+            let _ = stopped.await;
+        };
+        let done = tokio::spawn(moiety_rpc::run(listener, Arc::new(engine), options, shutdown));
+        Ok(Self { address, data, stop, done })
+    }
+
+    /// Ends the server when the calls at work are finished.
+    pub(crate) async fn stop(self) -> Result<()> {
+        let _ = self.stop.send(());
+        let ended =
+            self.done.await.map_err(|e| CliError::Usage(format!("the server failed: {e}")))?;
+        ended.map(|_| ()).map_err(CliError::from)
+    }
+}
+
+fn open(data: PathBuf, model: &ModelArgs) -> Result<(Engine, moiety_rpc::RerankDefaults)> {
+    let model = model.load()?;
+    let rerank = rerank_defaults(&model);
+    Ok((Engine::open(&data, model, EngineOptions::default())?, rerank))
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+pub(crate) async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let terminate = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = terminate => {}
+    }
+}

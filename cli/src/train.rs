@@ -1,0 +1,65 @@
+//! `moiety train`: a run from a config, resumable, with a bar.
+
+use std::path::PathBuf;
+
+use indicatif::ProgressBar;
+use moiety_encoder::train::{TrainConfig, TrainEvent, TrainPaths, train};
+
+use crate::{
+    error::{Result, at},
+    progress,
+};
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Config of the run, JSON
+    #[arg(long, default_value = "configs/moiety-mini.json")]
+    config: PathBuf,
+    /// Pairs of molecule and text, JSON lines, gzipped or not
+    #[arg(long)]
+    data: PathBuf,
+    /// Directory with `model.safetensors` and `tokenizer.json` of all-MiniLM-L6-v2, where the text tower begins
+    #[arg(long)]
+    text_init: PathBuf,
+    /// Directory of the run: state, log and model. A run that stopped there goes on
+    #[arg(long)]
+    out: PathBuf,
+}
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let json = std::fs::read_to_string(&args.config).map_err(at(&args.config))?;
+    let config = TrainConfig::from_json(&json)?;
+    let paths = TrainPaths {
+        pairs: args.data.clone(),
+        text_init: args.text_init.clone(),
+        out: args.out.clone(),
+    };
+    let bar = progress::bar(config.steps as u64, "reading data");
+    train(&config, &paths, |event| show(&bar, event))?;
+    Ok(())
+}
+
+fn show(bar: &ProgressBar, event: &TrainEvent) {
+    match event {
+        TrainEvent::Ready { pairs, skipped, validation, trainable, resumed_at, .. } => {
+            bar.println(format!(
+                "{pairs} pairs ({skipped} not readable), {validation} for validation, {trainable} weights to train"
+            ));
+            bar.set_position(*resumed_at as u64);
+            bar.reset_eta();
+            bar.set_message("training");
+        }
+        TrainEvent::Step { step, global, fragment, token, .. } => {
+            bar.set_position(*step as u64);
+            bar.set_message(format!("loss {global:.2} {fragment:.2} {token:.2}"));
+        }
+        TrainEvent::Validation { step, text_to_molecule: there, molecule_to_text: back } => bar.println(format!(
+            "step {step}: among {} pairs text→molecule R@1 {:.3} R@10 {:.3} MRR {:.3}, molecule→text R@1 {:.3} R@10 {:.3} MRR {:.3}",
+            there.targets, there.recall_at_1, there.recall_at_10, there.mrr, back.recall_at_1, back.recall_at_10, back.mrr
+        )),
+        TrainEvent::Saved { model } => {
+            bar.finish_and_clear();
+            println!("model written to {}", model.display());
+        }
+    }
+}
