@@ -165,10 +165,10 @@ fn read_config(dir: &Path) -> Result<ModelConfig> {
 }
 
 fn check_atoms(molecule: &Molecule, max_atoms: usize, index: usize) -> Result<()> {
-    let atoms = molecule.heavy_atoms();
+    let atoms = molecule.atoms();
     let reason = match atoms {
-        0 => "has no heavy atom to encode".to_owned(),
-        n if n > max_atoms => format!("has {n} heavy atoms, this model reads at most {max_atoms}"),
+        0 => "has no atom to encode".to_owned(),
+        n if n > max_atoms => format!("has {n} atoms, this model reads at most {max_atoms}"),
         _ => return Ok(()),
     };
     Err(EncoderError::Molecule { index, reason })

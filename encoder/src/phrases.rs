@@ -12,7 +12,7 @@ const MAX_PHRASE_WORDS: usize = 8;
 const FUNCTION_WORDS: [&str; 34] = [
     "a", "also", "an", "and", "are", "as", "at", "be", "been", "by", "can", "for", "from", "has",
     "have", "having", "in", "into", "is", "it", "its", "of", "on", "or", "than", "that", "the",
-    "this", "to", "used", "was", "which", "with", "whose",
+    "this", "to", "used", "was", "which", "whose", "with",
 ];
 
 /// One word: its bytes in the text and its pieces among the ids.

@@ -111,7 +111,7 @@ fn parse(path: &Path, line: &str) -> Result<Row> {
 
 fn example(row: &Row, config: &ModelConfig, reader: &TextReader) -> Option<Example> {
     let molecule = Molecule::from_smiles(&row.smiles).ok()?;
-    if !(1..=config.molecule.max_atoms).contains(&molecule.heavy_atoms()) {
+    if !(1..=config.molecule.max_atoms).contains(&molecule.atoms()) {
         return None;
     }
     Some(Example {
