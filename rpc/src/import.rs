@@ -40,21 +40,29 @@ async fn import(
     mut chunks: Streaming<wire::ImportRequest>,
     answers: &mpsc::Sender<Answer>,
 ) -> Result<(), Status> {
-    let collection = opened(&edge, chunks.message().await.map_err(refusal::restate)?).await?;
+    let first = next(&mut edge, &mut chunks).await?;
+    let collection = opened(&edge, first).await?;
     let mut last_sequence = 0;
-    loop {
-        let message = tokio::select! {
-            biased;
-            () = edge.drained() => return Err(shutting_down()),
-            message = chunks.message() => message.map_err(refusal::restate)?,
-        };
-        let Some(message) = message else { return Ok(()) };
+    while let Some(message) = next(&mut edge, &mut chunks).await? {
         let chunk = chunk_after(last_sequence, message)?;
         last_sequence = chunk.sequence;
         let acknowledgement = write(&edge, collection.clone(), chunk).await?;
         if answers.send(Ok(acknowledgement)).await.is_err() {
-            return Ok(());
+            break;
         }
+    }
+    Ok(())
+}
+
+/// The next message, unless the server shuts down before it comes.
+async fn next(
+    edge: &mut Edge,
+    chunks: &mut Streaming<wire::ImportRequest>,
+) -> Result<Option<wire::ImportRequest>, Status> {
+    tokio::select! {
+        biased;
+        () = edge.drained() => Err(shutting_down()),
+        message = chunks.message() => message.map_err(refusal::restate),
     }
 }
 

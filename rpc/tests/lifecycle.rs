@@ -254,17 +254,21 @@ async fn import_that_is_refused_is_not_tried_again() {
 }
 
 #[tokio::test]
-async fn open_import_ends_with_unavailable_at_shutdown() {
-    let mut served = serve_demo().await;
-    let mut client = wire::records_client::RecordsClient::new(channel(served.url()).await);
+async fn open_imports_end_with_unavailable_at_shutdown() {
     let start = wire::ImportStart { collection: "demo".into() };
     let start = wire::ImportRequest { message: Some(wire::import_request::Message::Start(start)) };
-    let (requests, receiver) = tokio::sync::mpsc::channel(2);
-    requests.send(start).await.unwrap();
-    let stream = tokio_stream::wrappers::ReceiverStream::new(receiver);
-    let mut answers = client.import(stream).await.unwrap().into_inner();
-    served.begin_stop();
-    let status = answers.message().await.unwrap_err();
-    assert_eq!(status.code(), Code::Unavailable, "{status}");
-    assert_eq!(served.ended().await, Drained::Finished);
+    for messages in [vec![], vec![start]] {
+        let mut served = serve_demo().await;
+        let mut client = wire::records_client::RecordsClient::new(channel(served.url()).await);
+        let (requests, receiver) = tokio::sync::mpsc::channel(2);
+        for message in messages {
+            requests.send(message).await.unwrap();
+        }
+        let stream = tokio_stream::wrappers::ReceiverStream::new(receiver);
+        let mut answers = client.import(stream).await.unwrap().into_inner();
+        served.begin_stop();
+        let status = answers.message().await.unwrap_err();
+        assert_eq!(status.code(), Code::Unavailable, "{status}");
+        assert_eq!(served.ended().await, Drained::Finished);
+    }
 }
