@@ -2,6 +2,7 @@
 
 use moiety_chem::{Molecule, Structure};
 use moiety_encoder::{Encoder, EncoderError, Encoding};
+use moiety_index::IndexError;
 
 use crate::{
     Query, Side,
@@ -53,7 +54,7 @@ pub(crate) fn encode(
     live: &LiveCollection,
     query: &Parsed<'_>,
 ) -> Result<Encoded> {
-    let encoded = match query {
+    Ok(match query {
         Parsed::Text(text) => {
             encoder.check_text(text)?;
             single(encoder.encode_texts(&[text])?, live)?
@@ -62,11 +63,14 @@ pub(crate) fn encode(
             encoder.check_molecule(molecule)?;
             single(encoder.encode_molecules(&[molecule])?, live)?
         }
-        Parsed::Vector(vector) => Encoded { global: vector.to_vec(), levels: Levels::default() },
+        Parsed::Vector(vector) => {
+            let refuse =
+                |error: IndexError| EngineError::invalid("query.vector", error.to_string());
+            live.index(Side::Molecule).check(vector).map_err(refuse)?;
+            Encoded { global: vector.to_vec(), levels: Levels::default() }
+        }
         Parsed::Id(id, side) => stored(store, live, id, *side)?,
-    };
-    live.index(Side::Molecule).check(&encoded.global)?;
-    Ok(encoded)
+    })
 }
 
 /// The vectors of one side of a stored record.

@@ -31,7 +31,7 @@ pub struct EngineOptions {
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        Self { cache_bytes: 256 << 20, exact_below: 10_000 }
+        Self { cache_bytes: 256 << 20, exact_below: moiety_index::EXACT_BELOW }
     }
 }
 

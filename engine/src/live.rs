@@ -67,7 +67,9 @@ impl LiveCollection {
         for side in Side::ALL {
             for entry in view.all_vectors(self.number, side)? {
                 let (version, vector) = entry?;
-                self.index(side).insert(version, &vector)?;
+                let what = || format!("{} vector of version {version}", side.name());
+                let inserted = self.index(side).insert(version, &vector);
+                inserted.map_err(|error| EngineError::corrupt(what(), error.to_string()))?;
             }
         }
         let mut records = 0;

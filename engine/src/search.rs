@@ -18,6 +18,8 @@ use crate::{
 
 /// How often a search starts again because records it found were deleted or replaced meanwhile.
 const ATTEMPTS: usize = 3;
+/// Candidates whose level vectors are in memory at one time.
+const RERANK_READ: usize = 512;
 
 /// Finds the best records for a query.
 pub(crate) fn search(
@@ -99,22 +101,22 @@ fn rank(
 ) -> Result<Vec<Ranked>> {
     let metric = live.index(request.target).config().metric;
     let weights = request.rerank.map_or(LevelWeights::GLOBAL_ONLY, |rerank| rerank.weights);
-    let versions: Vec<u64> = candidates.iter().map(|candidate| candidate.id).collect();
     let compare_parts = request.rerank.is_some() && !query.levels.is_empty();
-    let mut levels = Vec::new();
-    if compare_parts {
-        levels = view.levels(live.number, request.target, &versions)?;
-    }
-    let mut levels = levels.iter();
-    let mut ranked: Vec<Ranked> = candidates
-        .iter()
-        .map(|candidate| {
+    let mut ranked = Vec::with_capacity(candidates.len());
+    for candidates in candidates.chunks(RERANK_READ) {
+        let versions: Vec<u64> = candidates.iter().map(|candidate| candidate.id).collect();
+        let mut levels = Vec::new();
+        if compare_parts {
+            levels = view.levels(live.number, request.target, &versions)?;
+        }
+        let mut levels = levels.iter();
+        ranked.extend(candidates.iter().map(|candidate| {
             let global = metric.score(candidate.distance);
             let target = levels.next().and_then(Option::as_ref);
             let levels = rerank::scores(global, &query.levels, target, &weights);
             Ranked { version: candidate.id, score: weights.total(&levels), levels }
-        })
-        .collect();
+        }));
+    }
     ranked.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.version.cmp(&b.version)));
     ranked.truncate(request.limit);
     Ok(ranked)

@@ -2,6 +2,8 @@
 //!
 //! The child is this test binary again, told by an environment variable what to do.
 
+#![allow(clippy::unwrap_used, reason = "a test stops where something fails")]
+
 use std::{
     collections::BTreeSet,
     io::{BufRead, BufReader, Write},

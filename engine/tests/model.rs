@@ -1,5 +1,7 @@
 //! Any sequence of calls gives what a map and a sort give.
 
+#![allow(clippy::unwrap_used, reason = "a test stops where something fails")]
+
 use std::collections::BTreeMap;
 
 use moiety_encoder::{Encoder, HashingEncoder};

@@ -1,5 +1,7 @@
 //! What a search promises, for every kind of query and filter.
 
+#![allow(clippy::unwrap_used, reason = "a test stops where something fails")]
+
 use std::{
     collections::HashSet,
     sync::{

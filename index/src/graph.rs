@@ -43,7 +43,8 @@ impl Distance<Arc<[f32]>> for GraphDistance {
 impl Graph {
     /// `m` from 2 to 255 and `ef_construction` above zero, which the caller has checked.
     pub(crate) fn new(metric: Metric, m: usize, ef_construction: usize) -> Self {
-        let expected = 1 << 16;
+        // Only a hint for its first allocation, which an empty collection should not pay for.
+        let expected = 1024;
         Self {
             hnsw: Hnsw::new(m, expected, LAYERS, ef_construction, GraphDistance(metric)),
             broken: AtomicBool::new(false),

@@ -19,6 +19,8 @@ use crate::{
 
 /// Most links per point and layer: what the graph library can count.
 pub const MAX_M: usize = 255;
+/// With fewer vectors than this, comparing all of them is about as fast as the graph (measured with 256 numbers each).
+pub const EXACT_BELOW: usize = 50_000;
 /// Widest search, in construction and in queries.
 pub const MAX_EF: usize = 100_000;
 /// Where a search would visit more than one in this many points, comparing all of them is no slower and exact.
@@ -44,10 +46,10 @@ pub struct HnswConfig {
 }
 
 impl HnswConfig {
-    /// The defaults: `m` 16, `ef_construction` 200, exact below 10,000 points.
+    /// The defaults: `m` 16, `ef_construction` 200, exact below [`EXACT_BELOW`] points.
     pub fn new(metric: Metric, dim: usize) -> Self {
-        let (m, ef_construction, exact_below) = (16, 200, 10_000);
-        Self { metric, dim, m, ef_construction, exact_below, capacity: MAX_POINTS }
+        let (m, ef_construction, capacity) = (16, 200, MAX_POINTS);
+        Self { metric, dim, m, ef_construction, exact_below: EXACT_BELOW, capacity }
     }
 }
 

@@ -14,7 +14,7 @@ mod points;
 
 pub use error::IndexError;
 pub use flat::{FlatIndex, MAX_DIM};
-pub use hnsw::{Found, HnswConfig, HnswIndex, MAX_EF, MAX_M, SearchParams};
+pub use hnsw::{EXACT_BELOW, Found, HnswConfig, HnswIndex, MAX_EF, MAX_M, SearchParams};
 pub use kernel::{dot, dot_rows};
 pub use metric::{MAX_NORM, Metric};
 pub use neighbor::Neighbor;

@@ -1,5 +1,7 @@
 //! What every search promises, whatever was inserted and removed before.
 
+#![allow(clippy::unwrap_used, reason = "a test stops where something fails")]
+
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use moiety_index::{FlatIndex, HnswConfig, HnswIndex, IndexError, Metric, Neighbor, SearchParams};

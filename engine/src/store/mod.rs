@@ -161,3 +161,76 @@ fn store_error(error: rocksdb::Error) -> EngineError {
 fn frame_error(what: impl FnOnce() -> String) -> impl FnOnce(FrameError) -> EngineError {
     |error| EngineError::corrupt(what(), error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ErrorKind, Side};
+
+    const COLLECTION: CollectionId = CollectionId(3);
+
+    fn store(dir: &Path) -> Store {
+        Store::open(dir, 1 << 20).unwrap()
+    }
+
+    fn put(store: &Store, family: Family, key: Vec<u8>, value: &[u8]) {
+        store.db.put_cf(store.family(family).unwrap(), key, value).unwrap();
+    }
+
+    #[test]
+    fn a_store_of_another_format_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        put(&store(dir.path()), Family::Meta, FORMAT.to_vec(), &99u32.to_be_bytes());
+        let error = Store::open(dir.path(), 1 << 20).err().unwrap();
+        assert!(matches!(error, EngineError::UnsupportedFormat { found: 99, .. }), "{error}");
+        assert_eq!(error.kind(), ErrorKind::Refused);
+    }
+
+    #[test]
+    fn damaged_values_are_errors_that_name_the_value() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(dir.path());
+        let side = COLLECTION.side_key(Side::Text, 1);
+        put(&store, Family::Ids, COLLECTION.id_key("a"), b"short");
+        put(&store, Family::Records, COLLECTION.record_key(1), b"garbage");
+        put(&store, Family::Vectors, side.clone(), &[1; 40]);
+        put(&store, Family::Levels, side, &[]);
+        put(&store, Family::Meta, key::collection_key("x"), b"{}");
+        let view = store.view();
+        let errors = [
+            view.version(COLLECTION, "a").err(),
+            view.records(COLLECTION, &[1]).err(),
+            view.vector(COLLECTION, Side::Text, 1).err(),
+            view.levels(COLLECTION, Side::Text, &[1]).err(),
+            view.located_levels(COLLECTION, Side::Text, 1).err(),
+            view.collections().err(),
+        ];
+        for error in errors {
+            assert_eq!(error.unwrap().kind(), ErrorKind::Corrupt);
+        }
+    }
+
+    #[test]
+    fn a_view_keeps_its_moment_and_a_removed_collection_leaves_its_neighbours() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(dir.path());
+        let write = |collection: CollectionId, id: &str, version| {
+            let mut batch = Batch::new(&store);
+            batch.put_record(collection, id, version, b"").unwrap();
+            batch.write(Durability::Wal).unwrap();
+        };
+        let neighbour = CollectionId(4);
+        write(COLLECTION, "a", 7);
+        write(neighbour, "a", 9);
+        let before = store.view();
+        let mut batch = Batch::new(&store);
+        batch.remove_collection("x", COLLECTION).unwrap();
+        batch.write(Durability::Fsync).unwrap();
+        let after = store.view();
+        assert_eq!(before.version(COLLECTION, "a").unwrap(), Some(7));
+        assert_eq!(before.last_version(COLLECTION).unwrap(), Some(7));
+        assert_eq!(after.version(COLLECTION, "a").unwrap(), None);
+        assert_eq!(after.last_version(COLLECTION).unwrap(), None);
+        assert_eq!(after.version(neighbour, "a").unwrap(), Some(9));
+    }
+}

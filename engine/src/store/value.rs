@@ -208,6 +208,30 @@ mod tests {
         assert_eq!(decode_levels(&value).unwrap().tokens.vectors, levels.tokens.vectors);
     }
 
+    /// Bytes that version 1 wrote. A change of layout that cannot read them needs a new format version.
+    const GOLDEN_RECORD: &str = "01bf4d0f13026964030343434f0343434f01034b45590002036f6e650374776f010572696e6773030300000000000000010574c3a8787401016107030301000000000000000500000000000004400801016200";
+    const GOLDEN_LEVELS: &str =
+        "013a99c9df02010000803fa069ce3b5f8102010000803fa069ce3b5f81000200ac020101c801";
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    #[test]
+    fn layout_of_format_1_is_as_it_was() {
+        let record = record("id".into(), Some("tèxt".into()), Some("CCO".into()));
+        assert_eq!(hex(&encode_record(&record)), GOLDEN_RECORD);
+        let level = |extent: Extent| Level {
+            dim: 2,
+            vectors: vec![0.6, -0.8],
+            weights: vec![1.0],
+            extents: vec![extent],
+        };
+        let fragments = level(Extent::Atoms(vec![0, 300]));
+        let tokens = level(Extent::Span { start: 1, end: 200 });
+        assert_eq!(hex(&encode_levels(&fragments, &tokens)), GOLDEN_LEVELS);
+    }
+
     proptest! {
         #[test]
         fn any_record_comes_back_as_it_was(

@@ -15,6 +15,9 @@ use crate::{
     levels::Levels,
 };
 
+/// A key and its value.
+type Entry = (Box<[u8]>, Box<[u8]>);
+
 /// A moment of the store; it holds no lock, and later writes do not change it.
 pub(crate) struct View<'a> {
     store: &'a Store,
@@ -197,7 +200,7 @@ impl<'a> View<'a> {
         family: Family,
         start: Vec<u8>,
         end: Vec<u8>,
-    ) -> Result<impl Iterator<Item = Result<(Box<[u8]>, Box<[u8]>)>> + '_> {
+    ) -> Result<impl Iterator<Item = Result<Entry>> + '_> {
         let mut options = self.options();
         options.set_iterate_upper_bound(end);
         let cf = self.store.family(family)?;
