@@ -43,6 +43,9 @@ pub(crate) struct Args {
     server: ServerArgs,
 }
 
+/// Bytes of records in a chunk; the rest of a message is for what is around them.
+const CHUNK_BYTES: usize = Client::max_message_bytes() - 4096;
+
 /// What an import did.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Summary {
@@ -126,6 +129,8 @@ pub(crate) struct Import {
     session: ImportSession,
     chunk_size: usize,
     open: Vec<Row>,
+    /// What the open rows take of a message.
+    open_bytes: usize,
     skip_to: u64,
     books: Books,
 }
@@ -133,16 +138,26 @@ pub(crate) struct Import {
 impl Import {
     pub(crate) fn new(session: ImportSession, chunk_size: usize, books: Books) -> Self {
         let skip_to = books.progress.as_ref().map_or(0, |file| file.state.durable_line);
-        Self { session, chunk_size, open: Vec::new(), skip_to, books }
+        Self { session, chunk_size, open: Vec::new(), open_bytes: 0, skip_to, books }
     }
 
     /// Takes the next row of the file; rows that an earlier import made durable are passed over.
     pub(crate) async fn take(&mut self, row: std::result::Result<Row, Reject>) -> Result<()> {
-        match row {
-            Ok(row) if row.line > self.skip_to => self.open.push(row),
-            Err(reject) if reject.line > self.skip_to => self.books.reject(reject)?,
-            _ => {}
+        let row = match row {
+            Ok(row) if row.line > self.skip_to => row,
+            Err(reject) if reject.line > self.skip_to => return self.books.reject(reject),
+            _ => return Ok(()),
+        };
+        let bytes = Client::message_bytes(&row.record);
+        if bytes > CHUNK_BYTES {
+            let reason = format!("a record of {bytes} bytes; a message takes {CHUNK_BYTES}");
+            return self.books.reject(Reject { line: row.line, reason });
         }
+        if self.open_bytes + bytes > CHUNK_BYTES {
+            self.send().await?;
+        }
+        self.open.push(row);
+        self.open_bytes += bytes;
         if self.open.len() == self.chunk_size { self.send().await } else { Ok(()) }
     }
 
@@ -158,6 +173,7 @@ impl Import {
         let Some(last) = self.open.last() else { return Ok(()) };
         let sequence = last.line;
         let rows = std::mem::take(&mut self.open);
+        self.open_bytes = 0;
         self.books.sent.push_back((sequence, rows.iter().map(|row| row.line).collect()));
         let records = rows.into_iter().map(|row| row.record).collect();
         let answers = self.session.send(sequence, records).await?;
