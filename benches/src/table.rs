@@ -7,7 +7,7 @@ use comfy_table::{CellAlignment, Table, presets::ASCII_MARKDOWN};
 /// A table whose first column is text and whose others are numbers.
 pub fn table(headers: &[&str], rows: &[Vec<String>]) -> String {
     let mut table = Table::new();
-    table.load_preset(ASCII_MARKDOWN).set_header(headers.to_vec());
+    table.load_style(ASCII_MARKDOWN).set_header(headers.to_vec());
     for row in rows {
         table.add_row(row);
     }

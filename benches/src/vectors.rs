@@ -6,9 +6,9 @@
 /// Dimensions that the vectors really vary in.
 const LATENT_DIM: usize = 32;
 /// How far members lie from the middle of their cluster, beside the distance of the middles.
-const SPREAD: f32 = 0.5;
+const SPREAD: f32 = 1.0;
 /// Noise in every dimension.
-const NOISE: f32 = 0.05;
+const NOISE: f32 = 0.3;
 
 /// A source of vectors that is the same for the same seed.
 pub struct Clusters {
