@@ -39,6 +39,12 @@ struct Args {
     threads: Vec<usize>,
 }
 
+/// Texts per second, and the global vectors.
+struct Encoded {
+    texts_per_s: f64,
+    globals: Vec<Vec<f32>>,
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
     let mut args = Args::parse();
     if args.threads.is_empty() {
@@ -50,9 +56,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (list, vectors) = (folder.path().join("texts.json"), folder.path().join("vectors.npy"));
     let mut ours = Vec::new();
     for &threads in &args.threads {
-        let (speed, encoded) = encode(threads, &texts)?;
-        npy::write_f32(&vectors, &encoded)?;
-        ours.push(speed);
+        let encoded = encode(threads, &texts)?;
+        npy::write_f32(&vectors, &encoded.globals)?;
+        ours.push(encoded.texts_per_s);
     }
     fs::write(&list, serde_json::to_string(&texts)?)?;
     let threads: Vec<String> = args.threads.iter().map(usize::to_string).collect();
@@ -86,8 +92,8 @@ fn texts(args: &Args) -> Result<Vec<String>, Box<dyn Error>> {
     })
 }
 
-/// Texts per second, the best of some runs, and the global vectors.
-fn encode(threads: usize, texts: &[String]) -> Result<(f64, Vec<Vec<f32>>), Box<dyn Error>> {
+/// Encodes some times over; the best counts.
+fn encode(threads: usize, texts: &[String]) -> Result<Encoded, Box<dyn Error>> {
     let model = Model::load(&model_dir(), threads)?;
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     let encoded = model.encode_texts(&texts)?;
@@ -98,7 +104,7 @@ fn encode(threads: usize, texts: &[String]) -> Result<(f64, Vec<Vec<f32>>), Box<
         best = best.min(begin.elapsed());
     }
     let globals = encoded.into_iter().map(|encoding| encoding.global).collect();
-    Ok((texts.len() as f64 / best.as_secs_f64(), globals))
+    Ok(Encoded { texts_per_s: texts.len() as f64 / best.as_secs_f64(), globals })
 }
 
 /// Prints the table and gives the largest difference; `None` when the peer's rows are not as expected.

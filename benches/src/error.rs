@@ -31,15 +31,9 @@ pub enum BenchError {
         /// The end of what it said.
         reason: String,
     },
-    /// The engine refused.
-    #[error(transparent)]
-    Engine(#[from] moiety_engine::EngineError),
     /// The encoder refused.
     #[error(transparent)]
     Encoder(#[from] moiety_encoder::EncoderError),
-    /// The index refused.
-    #[error(transparent)]
-    Index(#[from] moiety_index::IndexError),
 }
 
 /// Puts a path to an error of the system.
