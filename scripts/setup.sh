@@ -12,11 +12,13 @@ set -euo pipefail
 source "$(dirname "$0")/environment.sh"
 
 missing_packages() {
-    command -v g++ make >/dev/null && command -v c++ >/dev/null || echo build-essential
+    command -v c++ >/dev/null || echo build-essential
     has_libclang || echo libclang-dev
     # clang itself tells bindgen where its headers are.
     command -v clang >/dev/null || ls /usr/bin/clang-[0-9]* >/dev/null 2>&1 || echo clang
     [ -e /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
+    # How rustup is fetched.
+    command -v cargo curl >/dev/null || echo curl
     if [ "$1" = test ]; then
         python3 -c 'import venv, ensurepip' 2>/dev/null || echo python3 python3-venv
     fi
