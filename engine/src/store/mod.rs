@@ -33,6 +33,8 @@ use crate::{
 const WRITE_BUFFER_BYTES: usize = 128 << 20;
 /// Level vectors of at least this size stay where they were written when files are merged.
 const BLOB_BYTES: u64 = 1024;
+/// Longest log that an open after a crash has to read; families that write little are flushed to keep it.
+const LOG_BYTES: u64 = 256 << 20;
 const BLOCK_BYTES: usize = 16 << 10;
 const BLOOM_BITS: f64 = 10.0;
 
@@ -111,6 +113,7 @@ fn database_options() -> Options {
     let cores = std::thread::available_parallelism().map_or(1, |n| n.get() as i32);
     options.set_max_background_jobs(cores.clamp(2, 8));
     options.set_db_write_buffer_size(WRITE_BUFFER_BYTES);
+    options.set_max_total_wal_size(LOG_BYTES);
     options.set_max_open_files(512);
     options.set_keep_log_file_num(4);
     options.set_bytes_per_sync(1 << 20);
