@@ -43,7 +43,7 @@ pub struct HnswParams {
 
 impl Default for HnswParams {
     fn default() -> Self {
-        Self { m: 16, ef_construction: 200, ef_search: 128 }
+        Self { m: 16, ef_construction: 100, ef_search: 128 }
     }
 }
 

@@ -46,9 +46,9 @@ pub struct HnswConfig {
 }
 
 impl HnswConfig {
-    /// The defaults: `m` 16, `ef_construction` 200, exact below [`EXACT_BELOW`] points.
+    /// The defaults: `m` 16, `ef_construction` 100, exact below [`EXACT_BELOW`] points.
     pub fn new(metric: Metric, dim: usize) -> Self {
-        let (m, ef_construction, capacity) = (16, 200, MAX_POINTS);
+        let (m, ef_construction, capacity) = (16, 100, MAX_POINTS);
         Self { metric, dim, m, ef_construction, exact_below: EXACT_BELOW, capacity }
     }
 }
