@@ -26,6 +26,9 @@ pub(crate) enum CliError {
     /// The encoder or the trainer failed.
     #[error(transparent)]
     Encoder(#[from] moiety_encoder::EncoderError),
+    /// An import stopped in the middle.
+    #[error("{0}; what was acknowledged is kept, and the same command goes on after it")]
+    Interrupted(Box<CliError>),
     /// The demo gave an answer that it should not give.
     #[error("{wrong} of {asked} demo queries did not find what they should")]
     Demo { wrong: usize, asked: usize },

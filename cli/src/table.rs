@@ -12,6 +12,9 @@ const WIDTH: u16 = 110;
 
 /// Hits, best first, with the time per stage below.
 pub(crate) fn hits(response: &wire::QueryResponse) -> String {
+    if response.hits.is_empty() {
+        return format!("no hits\n{}", footer(response));
+    }
     let mut table = Table::new();
     table
         .load_style(presets::UTF8_HORIZONTAL_ONLY)

@@ -46,10 +46,15 @@ struct Pair {
 }
 
 impl Benchmark {
-    pub(super) fn read(dir: &Path, limit: usize) -> Result<Self> {
+    /// Reads the files below `dir`; molecules that `readable` refuses are left out of the pool.
+    pub(super) fn read(
+        dir: &Path,
+        limit: usize,
+        readable: impl Fn(&Molecule) -> bool + Sync,
+    ) -> Result<Self> {
         let pairs = pairs(&dir.join("pairs/pairs.jsonl.gz"))?;
         let cids = validation_cids(&dir.join("chebi20/validation.tsv.gz"))?;
-        let (pool, place, unread) = pool(&dir.join("chebi20/pool.tsv.gz"))?;
+        let (pool, place, unread) = pool(&dir.join("chebi20/pool.tsv.gz"), readable)?;
         let mut captions = Vec::new();
         let mut left_out = 0;
         for pair in pairs.iter().filter(|pair| pair.split == "validation").take(limit) {
@@ -84,13 +89,16 @@ fn validation_cids(path: &Path) -> Result<HashMap<String, String>> {
 }
 
 /// The molecules that can be read, the place of each CID among them, and how many cannot be read.
-fn pool(path: &Path) -> Result<(Vec<Molecule>, HashMap<String, usize>, usize)> {
+fn pool(
+    path: &Path,
+    readable: impl Fn(&Molecule) -> bool + Sync,
+) -> Result<(Vec<Molecule>, HashMap<String, usize>, usize)> {
     let rows = lines(path)?;
     let read = |row: &String| {
         let (cid, rest) = row.split_once('\t')?;
         // ChEBI-20's own files double their backslashes.
         let smiles = rest.split('\t').next()?.replace("\\\\", "\\");
-        Some((cid.to_owned(), Molecule::from_smiles(&smiles).ok().filter(|m| m.heavy_atoms() > 0)?))
+        Some((cid.to_owned(), Molecule::from_smiles(&smiles).ok().filter(&readable)?))
     };
     let parsed: Vec<_> = rows[1..].par_iter().map(read).collect();
     let unread = parsed.iter().filter(|row| row.is_none()).count();

@@ -45,12 +45,13 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let benchmark = Benchmark::read(&args.data, args.limit.unwrap_or(usize::MAX))?;
+    let model = args.model.load()?;
+    let readable = |molecule: &Molecule| model.check_molecule(molecule).is_ok();
+    let benchmark = Benchmark::read(&args.data, args.limit.unwrap_or(usize::MAX), readable)?;
     let mut report = Report::new(&benchmark);
     if !args.no_baseline {
         baseline::rank(&benchmark, &mut report);
     }
-    let model = args.model.load()?;
     let vectors = Vectors::encode(&model, &benchmark)?;
     if args.tune {
         println!("{}", tune::tune(&vectors, args.candidates.iter().copied().max().unwrap_or(100)));

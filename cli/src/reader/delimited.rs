@@ -5,7 +5,7 @@ use std::io::BufRead;
 use moiety_rpc::wire;
 use serde_json::{Map, Value};
 
-use super::{Columns, MOLECULE_NAMES, Reject, Row, Rows, TEXT_NAMES};
+use super::{Columns, MOLECULE_NAMES, Reject, Row, Rows, TEXT_NAMES, starts_as_smiles};
 use crate::{
     error::{CliError, Result},
     structure::structure,
@@ -25,18 +25,51 @@ pub(super) fn rows(
     let header: Vec<String> =
         header.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
     let layout = Layout::find(header, columns)?;
-    Ok(Box::new(reader.into_byte_records().map(move |record| {
-        let record = record.map_err(|e| Reject {
-            line: e.position().map_or(0, csv::Position::line),
-            reason: format!("not a row of the table: {e}"),
+    Ok(Box::new(Table { reader, layout, stem, last_line: 1, failed: false }))
+}
+
+/// The rows of a table below its header.
+struct Table {
+    reader: csv::Reader<Box<dyn BufRead>>,
+    layout: Layout,
+    stem: String,
+    last_line: u64,
+    failed: bool,
+}
+
+impl Iterator for Table {
+    type Item = std::result::Result<Row, Reject>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed {
+            return None;
+        }
+        let mut cells = csv::ByteRecord::new();
+        match self.reader.read_byte_record(&mut cells) {
+            Ok(true) => Some(self.row(&cells)),
+            Ok(false) => None,
+            Err(e) => {
+                self.failed = true;
+                let reason = format!("reading stopped: {e}");
+                Some(Err(Reject { line: self.last_line + 1, reason }))
+            }
+        }
+    }
+}
+
+impl Table {
+    fn row(&mut self, cells: &csv::ByteRecord) -> std::result::Result<Row, Reject> {
+        let line = cells.position().map_or(0, csv::Position::line);
+        self.last_line = line;
+        let reject = |reason| Reject { line, reason };
+        self.layout.check_count(cells, self.reader.position().line() - line).map_err(reject)?;
+        let cells = csv::StringRecord::from_byte_record(cells.clone()).map_err(|e| {
+            let column = self.layout.header.get(e.utf8_error().field());
+            let column = column.map_or("a cell without a column", String::as_str);
+            reject(format!("not UTF-8 in `{column}`; convert the file"))
         })?;
-        let line = record.position().map_or(0, csv::Position::line);
-        let record = csv::StringRecord::from_byte_record(record).map_err(|e| Reject {
-            line,
-            reason: format!("not UTF-8: {}; convert the file", e.utf8_error()),
-        })?;
-        Ok(Row { line, record: layout.record(&record, line, &stem) })
-    })))
+        Ok(Row { line, record: self.layout.record(&cells, line, &self.stem) })
+    }
 }
 
 /// Which column holds what.
@@ -60,16 +93,31 @@ impl Layout {
             }),
             None => Ok(usual.iter().find_map(|name| position(name))),
         };
+        if header.iter().all(String::is_empty) {
+            return Err(CliError::Usage("the file has no header: its first line is empty".into()));
+        }
         let (id, molecule) =
             (pick(&columns.id_column, &["id"])?, pick(&columns.molecule_column, &MOLECULE_NAMES)?);
         let text = pick(&columns.text_column, &TEXT_NAMES)?;
         if molecule.is_none() && text.is_none() {
-            return Err(CliError::Usage(format!(
-                "no column of structures or texts; name one with --molecule-column or --text-column; the header has: {}",
-                header.join(", ")
-            )));
+            return Err(CliError::Usage(no_column(&header)));
         }
         Ok(Self { header, id, molecule, text })
+    }
+
+    /// Refuses a row that does not fit its header; `lines` is how many it takes.
+    ///
+    /// Cells beyond the header may be empty: some programs end every row with delimiters.
+    fn check_count(&self, cells: &csv::ByteRecord, lines: u64) -> std::result::Result<(), String> {
+        let (found, named) = (cells.len(), self.header.len());
+        if found == named || (found > named && cells.iter().skip(named).all(<[u8]>::is_empty)) {
+            return Ok(());
+        }
+        let count = format!("{found} cells where the header has {named}");
+        Err(match lines {
+            0 | 1 => format!("{count}; quote a cell that holds the delimiter or a quote"),
+            _ => format!("{count}, over {lines} lines: is a quote left open here?"),
+        })
     }
 
     fn record(&self, row: &csv::StringRecord, line: u64, stem: &str) -> wire::Record {
@@ -92,6 +140,18 @@ impl Layout {
             payload: Some(moiety_rpc::convert::payload_to_wire(&payload)),
         }
     }
+}
+
+/// What to do where no column is known.
+fn no_column(header: &[String]) -> String {
+    let remedy = if header.iter().any(|cell| starts_as_smiles(cell)) {
+        "the first line looks like a row: add a header such as `smiles,name`, or give --format smiles for a SMILES a line"
+    } else if header.len() == 1 && header[0].contains([';', '\t', ',', '|']) {
+        "the first line is one cell: commas delimit a .csv and tabs a .tsv; give --format or convert the file"
+    } else {
+        "name one with --molecule-column or --text-column"
+    };
+    format!("no column of structures or texts; {remedy}; the header has: {}", header.join(", "))
 }
 
 /// A number where the cell is one and would be written the same; `007` and `1e999` stay strings.
@@ -131,5 +191,40 @@ mod tests {
             .err()
             .expect("no such column");
         assert!(error.to_string().contains("`structure`") && error.to_string().contains("a, b"));
+    }
+
+    fn read(table: &'static str) -> Vec<std::result::Result<Row, Reject>> {
+        let input = Box::new(table.as_bytes());
+        rows(input, b',', &Columns::default(), "t".into()).expect("header").collect()
+    }
+
+    #[test]
+    fn rows_that_do_not_fit_the_header_are_rejected_and_not_cut_to_fit() {
+        let rows = read("id,smiles,text\na,CCO\nb,CC,one, two\nc,CC,fine,,\nd,C,\"two\nlines\"\n");
+        let reason = |at: usize| rows[at].as_ref().map_err(|reject| reject.clone()).err();
+        assert!(reason(0).is_some_and(|r| r.line == 2 && r.reason.starts_with("2 cells")));
+        assert!(reason(1).is_some_and(|r| r.line == 3 && r.reason.contains("quote a cell")));
+        assert_eq!((reason(2), reason(3)), (None, None));
+    }
+
+    #[test]
+    fn a_quote_left_open_is_told_where_it_opens() {
+        let rows = read("id,smiles,text\na,CCO,x\nb,\"CC,x\nc,CC,x\nd,CC,x\n");
+        let last = rows.last().and_then(|row| row.as_ref().err()).expect("rejected");
+        assert_eq!((rows.len(), last.line), (2, 3));
+        assert!(last.reason.contains("quote left open"), "{}", last.reason);
+    }
+
+    #[test]
+    fn a_table_without_a_header_says_what_to_do() {
+        let refuse = |table: &'static str| {
+            let input = Box::new(table.as_bytes());
+            let refused = rows(input, b',', &Columns::default(), "t".into()).err();
+            refused.expect("no header").to_string()
+        };
+        assert!(refuse("CCO,ethanol\n").contains("--format smiles"));
+        assert!(refuse("id;smiles\n").contains("delimit"));
+        assert!(refuse("").contains("no header"));
+        assert!(refuse("a,b\n").contains("--molecule-column"));
     }
 }

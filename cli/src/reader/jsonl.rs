@@ -19,13 +19,33 @@ pub(super) fn rows(input: Box<dyn BufRead>, columns: &Columns, stem: String) -> 
         };
         let object = match serde_json::from_str::<Map<String, Value>>(&text) {
             Ok(object) => object,
-            Err(e) => return reject(format!("not a JSON object: {e}")),
+            Err(e) => return reject(not_an_object(&e)),
         };
         match record(object, &columns, line, &stem) {
             Ok(record) => Some(Ok(Row { line, record })),
             Err(reason) => reject(reason),
         }
     }))
+}
+
+/// What is wrong with a line; its number in the file is told beside it.
+fn not_an_object(error: &serde_json::Error) -> String {
+    format!("not a JSON object: {error}").replace(" at line 1 column ", " at column ")
+}
+
+/// How deep the value of a payload field may be nested.
+///
+/// A message nests two or three levels for each of these, and readers of messages stop at a hundred.
+const MAX_DEPTH: usize = 24;
+
+/// Levels of lists and objects.
+fn depth(value: &Value) -> usize {
+    let deepest = match value {
+        Value::Array(items) => items.iter().map(depth).max(),
+        Value::Object(fields) => fields.values().map(depth).max(),
+        _ => return 0,
+    };
+    1 + deepest.unwrap_or(0)
 }
 
 fn record(
@@ -43,6 +63,9 @@ fn record(
         Some(_) => return Err("`payload` is not an object".into()),
     };
     payload.extend(object);
+    if let Some((name, _)) = payload.iter().find(|(_, value)| depth(value) > MAX_DEPTH) {
+        return Err(format!("`{name}` is nested deeper than {MAX_DEPTH}"));
+    }
     Ok(wire::Record {
         id: id.unwrap_or_else(|| format!("{stem}:{line}")),
         molecule: molecule.as_deref().map(structure),
@@ -85,5 +108,17 @@ mod tests {
         );
         assert!(rows[1].as_ref().is_err_and(|r| r.line == 2 && r.reason.contains("JSON object")));
         assert!(rows[2].as_ref().is_err_and(|r| r.reason.contains("`text`")));
+    }
+
+    #[test]
+    fn a_value_that_no_message_can_hold_is_rejected_and_reading_goes_on() {
+        let nested = |levels| format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
+        let line = |levels| format!("{{\"text\": \"x\", \"deep\": {}}}\n", nested(levels));
+        let file = [line(MAX_DEPTH + 1), line(MAX_DEPTH), line(200)].concat().into_bytes();
+        let input = Box::new(std::io::Cursor::new(file));
+        let rows: Vec<_> = rows(input, &Columns::default(), "f".into()).collect();
+        assert!(rows[0].as_ref().is_err_and(|r| r.reason.contains("`deep` is nested")));
+        assert!(rows[1].is_ok());
+        assert!(rows[2].as_ref().is_err_and(|r| r.reason.contains("at column")));
     }
 }

@@ -14,6 +14,7 @@ use std::{
 };
 
 use clap::ValueEnum;
+use moiety_chem::Molecule;
 use moiety_rpc::wire;
 
 use crate::error::{CliError, Result, at};
@@ -34,7 +35,7 @@ pub(crate) enum Format {
 }
 
 /// Which columns of a table or fields of an object hold what.
-#[derive(clap::Args, Clone, Debug, Default)]
+#[derive(clap::Args, Clone, Debug, Default, PartialEq)]
 pub(crate) struct Columns {
     /// Column of the identifier [default: `id`, or the line number]
     #[arg(long)]
@@ -72,30 +73,86 @@ pub(crate) type Rows = Box<dyn Iterator<Item = std::result::Result<Row, Reject>>
 pub(crate) fn open(path: &Path, format: Option<Format>, columns: &Columns) -> Result<Rows> {
     let format = match format {
         Some(format) => format,
-        None => guess(path)?,
+        None => guess_with_first_line(path, columns)?,
     };
     let input = reader(path)?;
     let stem = stem(path);
-    match format {
-        Format::Smiles => Ok(smiles::rows(input, stem)),
-        Format::Csv => delimited::rows(input, b',', columns, stem),
-        Format::Tsv => delimited::rows(input, b'\t', columns, stem),
-        Format::Jsonl => Ok(jsonl::rows(input, columns, stem)),
-        Format::Sdf => Ok(sdf::rows(input, columns, stem)),
-    }
+    let rows = match format {
+        Format::Smiles => smiles::rows(input, stem),
+        Format::Csv => delimited::rows(input, b',', columns, stem)?,
+        Format::Tsv => delimited::rows(input, b'\t', columns, stem)?,
+        Format::Jsonl => jsonl::rows(input, columns, stem),
+        Format::Sdf => sdf::rows(input, columns, stem),
+    };
+    Ok(Box::new(rows.map(|row| row.and_then(not_empty))))
 }
 
-/// Opens a file, unpacking it if its first bytes say gzip.
+/// Refuses a row that has nothing to search by.
+fn not_empty(row: Row) -> std::result::Result<Row, Reject> {
+    if row.record.molecule.is_none() && row.record.text.is_none() {
+        let reason = "neither a structure nor a text".into();
+        return Err(Reject { line: row.line, reason });
+    }
+    Ok(row)
+}
+
+/// Opens a file, unpacking it if its first bytes say gzip; a byte order mark is passed over.
 pub(crate) fn reader(path: &Path) -> Result<Box<dyn BufRead>> {
     let mut file = BufReader::with_capacity(1 << 16, File::open(path).map_err(at(path))?);
     let magic = file.fill_buf().map_err(at(path))?;
-    if magic.starts_with(&[0x1f, 0x8b]) {
-        return Ok(Box::new(BufReader::with_capacity(
-            1 << 16,
-            flate2::read::MultiGzDecoder::new(file),
+    let mut input: Box<dyn BufRead> = if magic.starts_with(&[0x1f, 0x8b]) {
+        Box::new(BufReader::with_capacity(1 << 16, flate2::read::MultiGzDecoder::new(file)))
+    } else {
+        Box::new(file)
+    };
+    let start = input.fill_buf().map_err(at(path))?;
+    if start.starts_with(&[0xff, 0xfe]) || start.starts_with(&[0xfe, 0xff]) {
+        let path = path.display();
+        return Err(CliError::Usage(format!(
+            "{path} is written in UTF-16; convert it: iconv -f UTF-16 -t UTF-8 {path}"
         )));
     }
-    Ok(Box::new(file))
+    if start.starts_with(b"\xef\xbb\xbf") {
+        input.consume(3);
+    }
+    Ok(input)
+}
+
+/// The format by the name; a `.tsv` without a header whose first cell is a structure is a SMILES file by another name.
+fn guess_with_first_line(path: &Path, columns: &Columns) -> Result<Format> {
+    let format = guess(path)?;
+    if format == Format::Tsv && *columns == Columns::default() && path.is_file() {
+        let mut line = String::new();
+        let read = reader(path)?.take(MAX_LINE_BYTES as u64).read_line(&mut line);
+        // What cannot be read here is told, with its line, when the file is read as a table.
+        if read.is_ok() && is_row_of_smiles(&line) {
+            eprintln!(
+                "{} has no header: reading a SMILES a line (--format tsv if it has one)",
+                path.display()
+            );
+            return Ok(Format::Smiles);
+        }
+    }
+    Ok(format)
+}
+
+/// Whether a first line begins with a structure and names no column that a header would.
+fn is_row_of_smiles(line: &str) -> bool {
+    let names = |cell: &str| {
+        ["id"]
+            .iter()
+            .chain(&MOLECULE_NAMES)
+            .chain(&TEXT_NAMES)
+            .any(|n| cell.eq_ignore_ascii_case(n))
+    };
+    let mut cells = line.trim_end().split('\t').map(str::trim);
+    let first = cells.clone().next().unwrap_or_default();
+    !cells.any(names) && starts_as_smiles(first)
+}
+
+/// Whether a cell is a structure rather than the name of a column.
+fn starts_as_smiles(cell: &str) -> bool {
+    Molecule::from_smiles(cell).is_ok()
 }
 
 fn guess(path: &Path) -> Result<Format> {
@@ -114,9 +171,12 @@ fn guess(path: &Path) -> Result<Format> {
     }
 }
 
+/// The name without what tells its packing and its format: `a.part1.smi.gz` and `a.part2.smi.gz` stay apart.
 fn stem(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    name.split('.').next().unwrap_or("row").to_owned()
+    let name = name.strip_suffix(".gz").unwrap_or(&name);
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    if stem.is_empty() { "row".into() } else { stem.to_owned() }
 }
 
 /// Longest line that is read, in bytes; a longer one is rejected whole.
@@ -188,5 +248,43 @@ mod tests {
         assert_eq!(guess(Path::new("a.smi.gz")).expect("known"), Format::Smiles);
         assert_eq!(guess(Path::new("A.SDF")).expect("known"), Format::Sdf);
         assert!(guess(Path::new("a.xyz")).is_err());
+    }
+
+    #[test]
+    fn names_without_format_and_packing_stay_apart() {
+        assert_eq!(stem(Path::new("x/a.part1.smi.gz")), "a.part1");
+        assert_eq!(stem(Path::new("a.part2.smi")), "a.part2");
+        assert_eq!(stem(Path::new("plain")), "plain");
+    }
+
+    #[test]
+    fn a_table_without_a_header_is_told_from_one_with() {
+        assert!(is_row_of_smiles("Cc1ccccc1O\tchembl\n"));
+        assert!(is_row_of_smiles("CCO\n"));
+        assert!(!is_row_of_smiles("CID\tSMILES\n"));
+        assert!(!is_row_of_smiles("C\tsmiles\n"));
+        assert!(!is_row_of_smiles("name\tvalue\n"));
+        assert!(!is_row_of_smiles("\n"));
+    }
+
+    #[test]
+    fn byte_order_marks_are_passed_over_and_utf16_says_what_to_do() {
+        let dir = tempfile::tempdir().expect("directory");
+        let (marked, wide) = (dir.path().join("a.jsonl"), dir.path().join("b.csv"));
+        std::fs::write(&marked, b"\xef\xbb\xbf{\"smiles\": \"CCO\"}\n").expect("file");
+        std::fs::write(&wide, b"\xff\xfei\0d\0").expect("file");
+        let rows: Vec<_> = open(&marked, None, &Columns::default()).expect("file").collect();
+        assert_eq!((rows.len(), rows[0].is_ok()), (1, true));
+        let refused = open(&wide, None, &Columns::default()).err().expect("UTF-16");
+        assert!(refused.to_string().contains("iconv"));
+    }
+
+    #[test]
+    fn a_row_without_structure_and_text_is_rejected_with_its_line() {
+        let dir = tempfile::tempdir().expect("directory");
+        let file = dir.path().join("a.csv");
+        std::fs::write(&file, "id,smiles\na,CCO\nb,\n").expect("file");
+        let rows: Vec<_> = open(&file, None, &Columns::default()).expect("file").collect();
+        assert!(rows[1].as_ref().is_err_and(|r| r.line == 3 && r.reason.contains("neither")));
     }
 }

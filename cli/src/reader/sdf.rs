@@ -2,7 +2,7 @@
 
 use std::io::BufRead;
 
-use moiety_chem::{SdfReader, SdfRecord};
+use moiety_chem::{ChemError, Place, SdfReader, SdfRecord};
 use moiety_rpc::wire;
 use serde_json::Map;
 
@@ -11,14 +11,26 @@ use crate::structure::structure;
 
 pub(super) fn rows(input: Box<dyn BufRead>, columns: &Columns, stem: String) -> Rows {
     let columns = columns.clone();
-    let mut record_line = 0;
+    let mut last_line = 0;
     Box::new(SdfReader::new(input).map(move |record| match record {
         Ok(record) => {
-            record_line = record.line as u64;
-            Ok(Row { line: record_line, record: convert(record, &columns, &stem) })
+            last_line = record.line as u64;
+            Ok(Row { line: last_line, record: convert(record, &columns, &stem) })
         }
-        Err(error) => Err(Reject { line: record_line, reason: error.to_string() }),
+        Err(error) => {
+            last_line = line_of(&error).unwrap_or(last_line + 1);
+            Err(Reject { line: last_line, reason: error.to_string() })
+        }
     }))
+}
+
+/// The line that a fault is at; it is never of an earlier record.
+fn line_of(error: &ChemError) -> Option<u64> {
+    match error {
+        ChemError::Syntax { place: Place::Line(line), .. }
+        | ChemError::Unreadable { place: Place::Line(line), .. } => Some(*line as u64),
+        _ => None,
+    }
 }
 
 fn convert(record: SdfRecord, columns: &Columns, stem: &str) -> wire::Record {
@@ -45,5 +57,25 @@ fn convert(record: SdfRecord, columns: &Columns, stem: &str) -> wire::Record {
         molecule: Some(structure(&record.mol_block)),
         text,
         payload: Some(moiety_rpc::convert::payload_to_wire(&payload)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RECORD: &str = "name\n\n\n  0  0  0  0  0  0  0  0  0  0999 V2000\nM  END\n$$$$\n";
+
+    #[test]
+    fn a_broken_record_is_rejected_with_a_line_of_its_own_also_when_it_is_the_first() {
+        let file = ["cut\n$$$$\n", RECORD, "cut again\n\n$$$$\n", RECORD].concat().into_bytes();
+        let input = Box::new(std::io::Cursor::new(file));
+        let rows: Vec<_> = rows(input, &Columns::default(), "f".into()).collect();
+        let lines: Vec<_> = rows
+            .iter()
+            .map(|row| row.as_ref().map_or_else(|reject| reject.line, |row| row.line))
+            .collect();
+        assert_eq!(lines, [1, 3, 9, 12]);
+        assert!(rows[0].is_err() && rows[1].is_ok() && rows[2].is_err() && rows[3].is_ok());
     }
 }

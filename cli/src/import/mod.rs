@@ -1,21 +1,23 @@
 //! `moiety import`: a file of records into a collection, acknowledged chunk by chunk, resumable.
 
+mod progress_file;
+mod rejects;
+
 use std::{
     collections::VecDeque,
-    fs::{self, File, OpenOptions},
-    io::Write,
     path::{Path, PathBuf},
 };
 
 use indicatif::ProgressBar;
 use moiety_rpc::{Client, ImportOptions, ImportSession, wire};
-use serde::{Deserialize, Serialize};
+use progress_file::ProgressFile;
+use rejects::Rejects;
 
 use crate::{
     connect::ServerArgs,
     error::{CliError, Result, at},
     progress,
-    reader::{self, Columns, Format, Reject, Row},
+    reader::{self, Columns, Format, Reject, Row, Rows},
 };
 
 #[derive(clap::Args)]
@@ -57,56 +59,83 @@ pub(crate) struct Summary {
 pub(crate) async fn run(args: Args) -> Result<()> {
     let name = args.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let base = format!("{name}.{}", args.collection);
-    let progress_file = ProgressFile::open(PathBuf::from(format!("{base}.progress.json")), &args)?;
     let rejects_path = args.rejects.clone().unwrap_or_else(|| format!("{base}.rejects.tsv").into());
-    let done_before = progress_file.state.durable_line;
-    if done_before > 0 {
-        println!(
-            "going on after line {done_before}, the last one known to be durable (--restart begins anew)"
-        );
-    }
-    let rejects = Rejects::open(&rejects_path, done_before)?;
+    check_apart(&args.file, &rejects_path)?;
+    // What cannot be read twice cannot be gone on with.
+    let again = args.file.metadata().map_err(at(&args.file))?.is_file();
+    let progress_path = PathBuf::from(format!("{base}.progress.json"));
+    let mut progress_file = match again {
+        true => Some(ProgressFile::open(progress_path.clone(), &args)?),
+        false => None,
+    };
     let rows = reader::open(&args.file, args.format, &args.columns)?;
+    let bar = progress::bar(if again { count_lines(&args.file)? } else { 0 }, "importing");
     let connection = args.server.connect().await?;
-    ensure_collection(&connection.client, &args.collection).await?;
-    let bar = progress::bar(count_lines(&args.file)?, "importing");
+    let made = ensure_collection(&connection.client, &args.collection).await?;
+    let done_before = go_on_after(progress_file.as_mut(), made);
+    let rejects = Rejects::open(&rejects_path, done_before)?;
     bar.set_position(done_before);
     let session = connection.client.import(&args.collection, ImportOptions::default()).await?;
-    let mut import = Import::new(
-        session,
-        args.chunk as usize,
-        Books::new(Some(rejects), Some(progress_file), bar),
-    );
-    for row in rows {
-        import.take(row).await?;
-    }
-    let summary = import.finish().await?;
+    let books = Books::new(Some(rejects), progress_file, bar);
+    let import = Import::new(session, args.chunk as usize, books);
+    let interrupted = |error| match again && progress_path.exists() {
+        true => CliError::Interrupted(Box::new(error)),
+        false => error,
+    };
+    let summary = import.take_all(rows).await.map_err(interrupted)?;
     connection.close().await?;
-    println!(
-        "{} new, {} replaced, {} rejected{}",
-        summary.created,
-        summary.replaced,
-        summary.rejected,
-        if summary.rejected > 0 {
-            format!(" (see {})", rejects_path.display())
-        } else {
-            String::new()
-        }
-    );
+    println!("{}", summary.describe(&rejects_path));
     Ok(())
 }
 
-/// Makes the collection if it is not there.
-pub(crate) async fn ensure_collection(client: &Client, name: &str) -> Result<()> {
+/// Refuses to write the rejects over the file that is imported.
+fn check_apart(file: &Path, rejects: &Path) -> Result<()> {
+    match (file.canonicalize(), rejects.canonicalize()) {
+        (Ok(file), Ok(rejects)) if file == rejects => Err(CliError::Usage(format!(
+            "{} is the file to import; name another with --rejects",
+            rejects.display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// The line after which the import begins, told to the person if it is not the first.
+fn go_on_after(progress: Option<&mut ProgressFile>, made: bool) -> u64 {
+    let Some(progress) = progress.filter(|progress| progress.durable_line() > 0) else { return 0 };
+    if made {
+        println!("the collection of the import that stopped is gone: beginning at the first line");
+        progress.begin_anew();
+    } else {
+        println!(
+            "going on after line {}, the last one known to be durable (--restart begins anew)",
+            progress.durable_line()
+        );
+    }
+    progress.durable_line()
+}
+
+impl Summary {
+    fn describe(&self, rejects: &Path) -> String {
+        let counts =
+            format!("{} new, {} replaced, {} rejected", self.created, self.replaced, self.rejected);
+        match self.rejected {
+            0 => counts,
+            _ => format!("{counts} (see {})", rejects.display()),
+        }
+    }
+}
+
+/// Makes the collection if it is not there; true if it was not.
+pub(crate) async fn ensure_collection(client: &Client, name: &str) -> Result<bool> {
     let there = client.list_collections().await?;
     let named = |c: &wire::Collection| c.config.as_ref().is_some_and(|config| config.name == name);
     if there.collections.iter().any(named) {
-        return Ok(());
+        return Ok(false);
     }
     client
         .create_collection(wire::CollectionConfig { name: name.into(), ..Default::default() })
         .await?;
-    Ok(())
+    Ok(true)
 }
 
 /// Lines of the file, for the bar.
@@ -137,8 +166,15 @@ pub(crate) struct Import {
 
 impl Import {
     pub(crate) fn new(session: ImportSession, chunk_size: usize, books: Books) -> Self {
-        let skip_to = books.progress.as_ref().map_or(0, |file| file.state.durable_line);
+        let skip_to = books.progress.as_ref().map_or(0, ProgressFile::durable_line);
         Self { session, chunk_size, open: Vec::new(), open_bytes: 0, skip_to, books }
+    }
+
+    async fn take_all(mut self, rows: Rows) -> Result<Summary> {
+        for row in rows {
+            self.take(row).await?;
+        }
+        self.finish().await
     }
 
     /// Takes the next row of the file; rows that an earlier import made durable are passed over.
@@ -232,112 +268,6 @@ impl Books {
         match self.progress {
             Some(progress) => progress.remove().map(|()| self.summary),
             None => Ok(self.summary),
-        }
-    }
-}
-
-/// Lines that were not taken: line, tab, reason. Made when the first comes.
-pub(crate) struct Rejects {
-    path: PathBuf,
-    file: Option<File>,
-}
-
-impl Rejects {
-    /// Keeps what an earlier import wrote of lines up to `durable_line`; the rest will come again.
-    fn open(path: &Path, durable_line: u64) -> Result<Self> {
-        let kept = match fs::read_to_string(path) {
-            Ok(text) => {
-                let line_of = |row: &&str| {
-                    row.split('\t').next().and_then(|n| n.parse().ok()).unwrap_or(u64::MAX)
-                };
-                text.lines()
-                    .filter(|row| line_of(row) <= durable_line)
-                    .fold(String::new(), |kept, row| kept + row + "\n")
-            }
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                return Ok(Self { path: path.into(), file: None });
-            }
-            Err(e) => return Err(at(path)(e)),
-        };
-        fs::write(path, kept).map_err(at(path))?;
-        Ok(Self { path: path.into(), file: None })
-    }
-
-    fn write(&mut self, reject: &Reject) -> Result<()> {
-        if self.file.is_none() {
-            let opened = OpenOptions::new()
-                .create(true)
-                .append(true)
-                .open(&self.path)
-                .map_err(at(&self.path))?;
-            self.file = Some(opened);
-        }
-        let Some(file) = &mut self.file else { return Ok(()) };
-        let reason = reject.reason.replace(['\t', '\n', '\r'], " ");
-        writeln!(file, "{}\t{reason}", reject.line).map_err(at(&self.path))
-    }
-}
-
-/// Where an import stands, kept beside its rejects and replaced atomically.
-pub(crate) struct ProgressFile {
-    path: PathBuf,
-    state: ProgressState,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct ProgressState {
-    file: String,
-    place: String,
-    collection: String,
-    durable_line: u64,
-}
-
-impl ProgressFile {
-    /// Takes up the state of an earlier import of the same file into the same place, unless told to begin anew.
-    fn open(path: PathBuf, args: &Args) -> Result<Self> {
-        let mut state = ProgressState {
-            file: args.file.display().to_string(),
-            place: args.server.place(),
-            collection: args.collection.clone(),
-            durable_line: 0,
-        };
-        match fs::read_to_string(&path) {
-            Ok(text) if !args.restart => {
-                let unusable = || {
-                    CliError::Usage(format!(
-                        "{} is not readable; remove it or give --restart",
-                        path.display()
-                    ))
-                };
-                let earlier: ProgressState = serde_json::from_str(&text).map_err(|_| unusable())?;
-                state.durable_line = earlier.durable_line;
-                if earlier != state {
-                    return Err(CliError::Usage(format!(
-                        "{} belongs to an import of {} into {}; remove it or give --restart",
-                        path.display(),
-                        earlier.file,
-                        earlier.place
-                    )));
-                }
-            }
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(at(&path)(e)),
-            _ => {}
-        }
-        Ok(Self { path, state })
-    }
-
-    fn advance(&mut self, durable_line: u64) -> Result<()> {
-        self.state.durable_line = durable_line;
-        let new = self.path.with_extension("new");
-        let json = serde_json::to_vec(&self.state).map_err(|e| CliError::Usage(e.to_string()))?;
-        fs::write(&new, json).map_err(at(&new))?;
-        fs::rename(&new, &self.path).map_err(at(&self.path))
-    }
-
-    fn remove(self) -> Result<()> {
-        match fs::remove_file(&self.path) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(at(&self.path)(e)),
-            _ => Ok(()),
         }
     }
 }
