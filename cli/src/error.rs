@@ -22,7 +22,7 @@ pub(crate) enum CliError {
     Serve(#[from] moiety_rpc::ServeError),
     /// The engine failed.
     #[error(transparent)]
-    Engine(#[from] moiety_engine::EngineError),
+    Engine(Box<moiety_engine::EngineError>),
     /// The encoder or the trainer failed.
     #[error(transparent)]
     Encoder(#[from] moiety_encoder::EncoderError),
@@ -32,6 +32,12 @@ pub(crate) enum CliError {
     /// The demo gave an answer that it should not give.
     #[error("{wrong} of {asked} demo queries did not find what they should")]
     Demo { wrong: usize, asked: usize },
+}
+
+impl From<moiety_engine::EngineError> for CliError {
+    fn from(error: moiety_engine::EngineError) -> Self {
+        Self::Engine(Box::new(error))
+    }
 }
 
 pub(crate) type Result<T> = std::result::Result<T, CliError>;

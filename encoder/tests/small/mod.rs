@@ -11,7 +11,7 @@ const FFN: usize = 32;
 const LAYERS: usize = 2;
 
 /// A run of `steps` steps with a checkpoint every other one.
-pub fn config(steps: usize) -> TrainConfig {
+pub(crate) fn config(steps: usize) -> TrainConfig {
     let json = serde_json::json!({
         "model": {
             "name": "small", "format_version": 1, "global_dim": 12, "part_dim": 8,
@@ -35,7 +35,7 @@ pub fn config(steps: usize) -> TrainConfig {
 }
 
 /// Lays out pairs and a text checkpoint below `dir`.
-pub fn paths(dir: &Path) -> TrainPaths {
+pub(crate) fn paths(dir: &Path) -> TrainPaths {
     let text_init = dir.join("text");
     fs::create_dir_all(&text_init).expect("directory");
     fs::write(text_init.join("tokenizer.json"), include_str!("../data/tokenizer.json"))
