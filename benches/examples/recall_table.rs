@@ -35,7 +35,7 @@ struct Args {
     #[arg(long, default_value_t = 16)]
     m: usize,
     /// Width of the search when a point is linked
-    #[arg(long, default_value_t = 200)]
+    #[arg(long, default_value_t = 100)]
     ef_construction: usize,
     /// Widths of the search
     #[arg(long, value_delimiter = ',', default_values_t = [32, 64, 128, 256])]
