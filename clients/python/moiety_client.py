@@ -4,6 +4,8 @@ It needs grpcio and grpcio-reflection, and no generated code. Messages go in and
 JSON form of protobuf, with the field names of the .proto files.
 """
 
+import threading
+
 import grpc
 from google.protobuf import descriptor_pool, json_format, message_factory
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
@@ -18,6 +20,8 @@ class Client:
         address = server.removeprefix("http://").rstrip("/")
         options = [("grpc.max_receive_message_length", MAX_RESPONSE_BYTES)]
         self._channel = grpc.insecure_channel(address, options=options)
+        # Looking a name up fetches its file, which must happen once.
+        self._lookup = threading.Lock()
         self._pool = descriptor_pool.DescriptorPool(ProtoReflectionDescriptorDatabase(self._channel))
 
     def __enter__(self):
@@ -28,9 +32,10 @@ class Client:
 
     def call(self, service, method, request, timeout_s=30):
         """Calls a unary method: `call("Search", "Query", {...})`. Raises grpc.RpcError when the server refuses."""
-        described = self._pool.FindServiceByName(f"moiety.v1.{service}").methods_by_name[method]
-        to_send = message_factory.GetMessageClass(described.input_type)
-        to_receive = message_factory.GetMessageClass(described.output_type)
+        with self._lookup:
+            described = self._pool.FindServiceByName(f"moiety.v1.{service}").methods_by_name[method]
+            to_send = message_factory.GetMessageClass(described.input_type)
+            to_receive = message_factory.GetMessageClass(described.output_type)
         unary = self._channel.unary_unary(
             f"/moiety.v1.{service}/{method}",
             request_serializer=to_send.SerializeToString,

@@ -44,12 +44,16 @@ pub fn ranks(queries: &[f32], targets: &[f32], dim: usize, truth: &[usize]) -> V
         .par_chunks_exact(dim)
         .zip(truth.par_iter())
         .map(|(query, &truth)| {
-            let score =
-                |target: &[f32]| -> f32 { query.iter().zip(target).map(|(a, b)| a * b).sum() };
+            let score = |target: &[f32]| dot(query, target);
             let own = score(&targets[truth * dim..][..dim]);
             rank_among(targets.chunks_exact(dim).map(score), own)
         })
         .collect()
+}
+
+/// Dot product of two vectors of one length.
+pub fn dot(a: &[f32], b: &[f32]) -> f32 {
+    crate::ops::dot(a, b)
 }
 
 /// Rank of a target that scores `own` among all scores (its own included).

@@ -30,6 +30,8 @@ impl TextInput {
 /// A tokenizer with its length limit.
 pub(crate) struct TextReader {
     tokenizer: Tokenizer,
+    /// The piece that stands for everything outside the vocabulary.
+    unknown: Option<u32>,
     max_tokens: usize,
 }
 
@@ -45,7 +47,8 @@ impl TextReader {
         if found > vocabulary {
             return Err(fail(format!("has {found} word pieces, the config says {vocabulary}")));
         }
-        Ok(Self { tokenizer, max_tokens })
+        let unknown = tokenizer.token_to_id("[UNK]");
+        Ok(Self { tokenizer, unknown, max_tokens })
     }
 
     /// Reads a text. Pieces beyond the limit are dropped, whole words at a time.
@@ -59,6 +62,9 @@ impl TextReader {
         let (Some(&last), true) = (ids.last(), ids.len() > 2) else {
             return Err(fail("has no words; give at least one letter or digit"));
         };
+        if ids[1..ids.len() - 1].iter().all(|&id| Some(id) == self.unknown) {
+            return Err(fail("has no word that this model knows; it reads English"));
+        }
         let words = words(encoding.get_word_ids(), encoding.get_offsets(), self.max_tokens - 1);
         let end = words.last().map_or(1, |word| word.pieces.end);
         if end == 1 {

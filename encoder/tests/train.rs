@@ -90,7 +90,7 @@ fn batch_gives_what_its_items_give_alone() {
     let dir = tempfile::tempdir().expect("directory");
     let model = trained(dir.path(), 4);
     let smiles = ["CCO", "c1ccccc1C(=O)O", "[Na+].[Cl-]", "C", "CC(C)(C)C(F)(F)F"];
-    let texts = ["an acid", "the aromatic ring of benzene, and a salt", "x"];
+    let texts = ["an acid", "the aromatic ring of benzene, and a salt", "salt"];
     let alone: Vec<Encoding> = smiles.iter().flat_map(|s| encode(&model, &[s])).collect();
     let alone_texts: Vec<Encoding> =
         texts.iter().flat_map(|t| model.encode_texts(&[t]).expect("text")).collect();
@@ -182,6 +182,8 @@ fn items_beyond_the_limits_are_named() {
     );
     let error = model.encode_texts(&["an acid", " "]).expect_err("no words").to_string();
     assert!(error.contains("text 1") && error.contains("no words"), "{error}");
+    let error = model.encode_texts(&["黄色染料"]).expect_err("nothing it knows").to_string();
+    assert!(error.contains("English"), "{error}");
     let long = "acid ".repeat(1000);
     assert_eq!(model.encode_texts(&[&long]).expect("the beginning is read")[0].tokens.len(), 22);
 }

@@ -25,7 +25,7 @@ pub enum EngineError {
     /// One argument is wrong.
     #[error("{field}: {reason}")]
     Invalid {
-        /// The argument, as a path (`limit`, `filter.and[1].range`).
+        /// The argument, as a path (`limit`, `filter.all[1].range`).
         field: String,
         /// What is wrong and which values are allowed.
         reason: String,

@@ -5,6 +5,28 @@ use serde_json::{Map, Value};
 
 use crate::MoleculeFacts;
 
+/// Every fact that a filter can ask for under `mol.`.
+pub(crate) const NAMES: [&str; 18] = [
+    "canonical_smiles",
+    "inchikey",
+    "inchikey_block",
+    "formula",
+    "exact_mass",
+    "molecular_weight",
+    "heavy_atoms",
+    "rings",
+    "charge",
+    "log_p",
+    "tpsa",
+    "hydrogen_bond_donors",
+    "hydrogen_bond_acceptors",
+    "rotatable_bonds",
+    "stereo_atoms_assigned",
+    "stereo_atoms_unassigned",
+    "stereo_bonds_assigned",
+    "stereo_bonds_unassigned",
+];
+
 /// Identity and properties of the normalised molecule.
 pub(crate) fn facts(molecule: &Molecule) -> Result<MoleculeFacts, ChemError> {
     let normalised = molecule.normalise()?;
@@ -62,4 +84,17 @@ fn by_name(properties: Properties) -> Map<String, Value> {
     }
     let known = named.into_iter().filter(|(_, value)| !value.is_null());
     known.map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_computed_fact_has_a_name_that_filters_know() {
+        let alanine = Molecule::from_smiles("C[C@H](N)C(=O)O").unwrap();
+        let properties = facts(&alanine).unwrap().properties;
+        assert_eq!(properties.len() + 3, NAMES.len());
+        assert!(properties.keys().all(|name| NAMES.contains(&name.as_str())));
+    }
 }

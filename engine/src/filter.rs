@@ -7,6 +7,7 @@ use serde_json::{Map, Number, Value};
 use crate::{
     MoleculeFacts, StoredRecord,
     error::{EngineError, Result},
+    facts,
     limits::{MAX_FILTER_DEPTH, MAX_FILTER_NODES, MAX_ID_BYTES},
 };
 
@@ -112,7 +113,7 @@ impl Filter {
             }
             Self::Exists { field } => check_field(path, field)?,
             Self::And(inner) | Self::Or(inner) => {
-                let name = if matches!(self, Self::And(_)) { "and" } else { "or" };
+                let name = if matches!(self, Self::And(_)) { "all" } else { "any" };
                 for (i, filter) in inner.iter().enumerate() {
                     filter.check_at(&format!("{path}.{name}[{i}]"), depth + 1, nodes)?;
                 }
@@ -198,6 +199,13 @@ fn both_integers(a: &Number, b: &Number) -> bool {
 }
 
 fn check_field(path: &str, field: &str) -> Result<()> {
+    if let Some(name) = field.strip_prefix(MOLECULE_PREFIX)
+        && !facts::NAMES.contains(&name)
+    {
+        let names = facts::NAMES.join(", ");
+        let reason = format!("a molecule has no fact {name:?}; there are: {names}");
+        return Err(EngineError::invalid(path, reason));
+    }
     if field.is_empty() || field.len() > MAX_ID_BYTES {
         let reason = format!("a field name has 1 to {MAX_ID_BYTES} bytes");
         return Err(EngineError::invalid(path, reason));
@@ -312,7 +320,9 @@ mod tests {
         let wide = Filter::In { field: "a".into(), values: vec![json!(1); MAX_FILTER_NODES] };
         assert!(wide.check().is_err());
         let bad = Filter::And(vec![equals("a", json!(1)), equals("", json!(1))]);
-        assert!(bad.check().unwrap_err().to_string().starts_with("filter.and[1]"));
+        assert!(bad.check().unwrap_err().to_string().starts_with("filter.all[1]"));
+        let misspelt = equals("mol.logp", json!(1)).check().unwrap_err().to_string();
+        assert!(misspelt.contains("logp") && misspelt.contains("log_p"), "{misspelt}");
         assert!(equals("a", json!([1])).check().is_err());
         assert!(range("a", Bound::Unbounded, Bound::Unbounded).check().is_err());
         assert!(range("a", Bound::Inclusive(f64::NAN), Bound::Unbounded).check().is_err());

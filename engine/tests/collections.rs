@@ -138,3 +138,13 @@ fn dropping_a_collection_beside_a_writer_leaves_nothing_behind() {
     engine.create_collection(CollectionConfig::named(NAME)).unwrap();
     assert_eq!(engine.count(NAME, None).unwrap(), 0);
 }
+
+#[test]
+fn a_directory_of_something_else_is_refused_and_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("thesis.txt"), "precious").unwrap();
+    let encoder = std::sync::Arc::new(moiety_encoder::HashingEncoder::new(16));
+    let error = Engine::open(dir.path(), encoder, EngineOptions::default()).err().unwrap();
+    assert!(error.to_string().contains("not Moiety's"), "{error}");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+}

@@ -37,9 +37,10 @@ type Result<T> = std::result::Result<T, ClientError>;
 impl Client {
     /// Connects to a server, as in `http://127.0.0.1:7400`; the scheme may be left out.
     pub async fn connect(address: &str) -> Result<Self> {
-        let address = match address.contains("://") {
-            true => address.to_owned(),
-            false => format!("http://{address}"),
+        let address = match address.split_once("://") {
+            Some(("http", _)) => address.to_owned(),
+            Some((scheme, _)) => return Err(ClientError::Scheme { scheme: scheme.to_owned() }),
+            None => format!("http://{address}"),
         };
         let endpoint = Endpoint::from_shared(address.clone())
             .map_err(|source| ClientError::Address { address: address.clone(), source })?

@@ -34,10 +34,11 @@ pub(crate) fn check_count(found: usize, most: usize, field: &str) -> Result<(), 
     if (1..=most).contains(&found) {
         return Ok(());
     }
+    let remedy = if found == 0 { "give at least one" } else { "split it into several requests" };
     Err(ConvertError::OutOfRange {
         field: field.into(),
         found: format!("{found} items long"),
-        bounds: format!("from 1 to {most} items long; split it into several requests"),
+        bounds: format!("from 1 to {most} items long; {remedy}"),
     })
 }
 

@@ -272,3 +272,9 @@ async fn open_imports_end_with_unavailable_at_shutdown() {
         assert_eq!(served.ended().await, Drained::Finished);
     }
 }
+
+#[tokio::test]
+async fn encryption_is_refused_where_there_is_none() {
+    let error = moiety_rpc::Client::connect("https://127.0.0.1:1").await.expect_err("no TLS");
+    assert!(error.to_string().contains("not encrypted"), "{error}");
+}

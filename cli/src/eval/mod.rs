@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use moiety_chem::Molecule;
 use moiety_encoder::{
     Encoder, Encoding, Model,
-    retrieval::{RankingMetrics, rank_among},
+    retrieval::{RankingMetrics, dot, rank_among},
 };
 use moiety_engine::{LevelScores, LevelWeights, level_scores};
 use rayon::prelude::*;
@@ -141,9 +141,7 @@ impl Vectors {
             Setting::TextToValidation => (&self.captions[query], query),
             Setting::MoleculeToValidation => (&self.pool[self.truth[query]], query),
         };
-        let cosine = |to: &&Encoding| -> f32 {
-            from.global.iter().zip(&to.global).map(|(a, b)| a * b).sum()
-        };
+        let cosine = |to: &&Encoding| dot(&from.global, &to.global);
         let cosines: Vec<f32> = targets.iter().map(cosine).collect();
         let global_rank = rank_among(cosines.iter().copied(), cosines[own]);
         let mut order: Vec<usize> = (0..targets.len()).collect();

@@ -45,7 +45,7 @@ pub(super) fn axpy(a: f32, x: &[f32], out: &mut [f32]) {
 
 /// Sum of products. Eight lanes, so that the order of additions does not depend on the machine.
 #[inline(always)]
-pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
+pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut lanes = [0f32; 8];
     let (a8, a1) = a.as_chunks::<8>();
     let (b8, b1) = b.as_chunks::<8>();

@@ -46,6 +46,7 @@ pub(crate) struct Store {
 impl Store {
     /// Opens the directory, making it if need be; fails while another process has it open.
     pub(crate) fn open(dir: &Path, cache_bytes: usize) -> Result<Self> {
+        check_directory(dir)?;
         std::fs::create_dir_all(dir)
             .map_err(|source| EngineError::Io { path: dir.to_owned(), source })?;
         let cache = Cache::new_lru_cache(cache_bytes);
@@ -98,6 +99,24 @@ impl Store {
             },
         }
     }
+}
+
+/// Refuses to scatter a store among the files of something else.
+fn check_directory(dir: &Path) -> Result<()> {
+    let refuse = |reason: &str| {
+        Err(EngineError::invalid("data directory", format!("{} {reason}", dir.display())))
+    };
+    if dir.is_file() {
+        return refuse("is a file, not a directory");
+    }
+    let Ok(entries) = std::fs::read_dir(dir) else { return Ok(()) };
+    let names: Vec<_> = entries.flatten().map(|entry| entry.file_name()).collect();
+    let is_store = names.iter().any(|name| name == "CURRENT" || name == "LOCK");
+    let foreign = |name: &std::ffi::OsString| name != "lost+found";
+    if !is_store && names.iter().any(foreign) {
+        return refuse("holds files that are not Moiety's; name an empty or a new directory");
+    }
+    Ok(())
 }
 
 fn write_options(durability: Durability) -> WriteOptions {

@@ -16,6 +16,14 @@ pub enum ClientError {
         /// What is wrong with it.
         source: tonic::transport::Error,
     },
+    /// The address asks for something other than plain HTTP/2.
+    #[error(
+        "{scheme}:// is not spoken: connections are not encrypted yet; use http:// on this machine or through a tunnel"
+    )]
+    Scheme {
+        /// What was given before `://`.
+        scheme: String,
+    },
     /// No server answers there.
     #[error("cannot connect to {address}: is the server running? ({source})")]
     Connect {
@@ -75,7 +83,10 @@ impl ClientError {
         match self {
             Self::Refused { code, .. } => Some(*code),
             Self::ImportBroken { last, .. } => last.code(),
-            Self::Address { .. } | Self::Connect { .. } | Self::SequenceOrder { .. } => None,
+            Self::Address { .. }
+            | Self::Scheme { .. }
+            | Self::Connect { .. }
+            | Self::SequenceOrder { .. } => None,
         }
     }
 
