@@ -94,8 +94,7 @@ pub(crate) fn scores(
     weights: &LevelWeights,
 ) -> LevelScores {
     let level = |weight: f32, query: &Level, target: Option<&Level>| {
-        let target = target.filter(|_| weight > 0.0)?;
-        Alignment::of(query, target).map(|alignment| alignment.score(query, target))
+        max_sim(query, target.filter(|_| weight > 0.0)?)
     };
     LevelScores {
         global,
@@ -106,16 +105,18 @@ pub(crate) fn scores(
 
 /// Scores of two encodings at all three levels, as a search and an explanation compute them (with the cosine as metric).
 pub fn level_scores(query: &Encoding, target: &Encoding) -> LevelScores {
-    let level = |query: &Level, target: &Level| {
-        Alignment::of(query, target).map(|alignment| alignment.score(query, target))
-    };
     let mut global = [0.0];
     dot_rows(&target.global, &query.global, &mut global);
     LevelScores {
         global: global[0],
-        fragment: level(&query.fragments, &target.fragments),
-        token: level(&query.tokens, &target.tokens),
+        fragment: max_sim(&query.fragments, &target.fragments),
+        token: max_sim(&query.tokens, &target.tokens),
     }
+}
+
+/// Weighted MaxSim of one level; `None` when it cannot be compared.
+fn max_sim(query: &Level, target: &Level) -> Option<f32> {
+    Alignment::of(query, target).map(|alignment| alignment.score(query, target))
 }
 
 #[cfg(test)]
