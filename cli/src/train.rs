@@ -18,7 +18,8 @@ pub(crate) struct Args {
     /// Pairs of molecule and text, JSON lines, gzipped or not
     #[arg(long)]
     data: PathBuf,
-    /// Directory with `model.safetensors` and `tokenizer.json` of all-MiniLM-L6-v2, where the text tower begins
+    /// Directory with `tokenizer.json` and `model.safetensors` of all-MiniLM-L6-v2, where the text tower begins (the
+    /// tokenizer alone when the config says `"text_start": "random"`)
     #[arg(long)]
     text_init: PathBuf,
     /// Directory of the run: state, log and model. A run that stopped there goes on

@@ -63,10 +63,15 @@ impl TextTower {
         self.stack.layers()
     }
 
-    /// Embedded word pieces, normalised: [pieces of all texts, width].
+    /// Embedded word pieces of whole texts, normalised: [pieces of all texts, width].
     pub(crate) fn embed(&self, batch: &[&[u32]]) -> Result<Tensor> {
-        let ids: Vec<u32> = batch.iter().flat_map(|ids| ids.iter().copied()).collect();
-        let places: Vec<u32> = batch.iter().flat_map(|ids| 0..ids.len() as u32).collect();
+        let ids = batch.iter().flat_map(|ids| ids.iter().copied()).collect();
+        let places = batch.iter().flat_map(|ids| 0..ids.len() as u32).collect();
+        self.embed_at(ids, places)
+    }
+
+    /// Embedded word pieces at these places of their texts, normalised: [ids.len(), width].
+    pub(crate) fn embed_at(&self, ids: Vec<u32>, places: Vec<u32>) -> Result<Tensor> {
         let words = self.words.index_select(&index(ids)?, 0)?;
         let positions = self.positions.index_select(&index(places)?, 0)?;
         self.norm.forward(&(words + positions)?)

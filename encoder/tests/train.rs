@@ -11,7 +11,7 @@ use std::{
 use moiety_chem::Molecule;
 use moiety_encoder::{
     Encoder, Encoding, Extent, Level, Model,
-    train::{TrainEvent, train},
+    train::{TextStart, TrainConfig, TrainEvent, train},
 };
 
 fn trained(dir: &Path, steps: usize) -> Model {
@@ -48,6 +48,36 @@ fn loss_falls_and_rows_that_may_not_ship_or_cannot_be_read_are_left_out() {
     assert_eq!(ready, Some((12, 1, 4)));
     let mean = |part: &[f32]| part.iter().sum::<f32>() / part.len() as f32;
     assert!(mean(&losses[50..]) < 0.7 * mean(&losses[..5]), "{losses:?}");
+}
+
+#[test]
+fn a_text_tower_from_nothing_needs_no_checkpoint_and_trains_its_embeddings() {
+    let dir = tempfile::tempdir().expect("directory");
+    let words_after = |steps: usize| {
+        let config = TrainConfig {
+            text_start: TextStart::Random,
+            frozen_text_layers: 0,
+            ..small::config(steps)
+        };
+        let paths = small::paths(&dir.path().join(steps.to_string()));
+        fs::remove_file(paths.text_init.join("model.safetensors")).expect("no checkpoint");
+        train(&config, &paths, |_| {}).expect("training");
+        let file = paths.out.join("model/model.safetensors");
+        let tensors = candle_core::safetensors::load(file, &candle_core::Device::Cpu);
+        tensors.expect("weights")["text.words"].to_dtype(candle_core::DType::F32).expect("f32")
+    };
+    let moved = (words_after(1) - words_after(6)).and_then(|gap| gap.abs()?.max_all());
+    assert!(moved.and_then(|m| m.to_scalar::<f32>()).expect("gap") > 1e-3);
+}
+
+#[test]
+fn a_config_written_before_the_text_start_was_known_is_the_same_config() {
+    let json = serde_json::to_value(small::config(4)).expect("json");
+    assert!(json.get("text_start").is_none());
+    let mut frozen = json;
+    frozen["text_start"] = "random".into();
+    let error = TrainConfig::from_json(&frozen.to_string()).expect_err("layers are frozen");
+    assert!(error.to_string().contains("frozen_text_layers must be 0"), "{error}");
 }
 
 #[test]

@@ -25,14 +25,18 @@ pub struct TrainConfig {
     pub kinds: BTreeMap<String, f64>,
     /// Steps of linear warm-up; a cosine to a twentieth follows.
     pub warmup_steps: usize,
-    /// Peak learning rate of what starts from nothing.
+    /// Peak learning rate of the molecule tower, both heads and the scales.
     pub learning_rate: f64,
-    /// Peak learning rate of the pretrained text layers.
+    /// Peak learning rate of the text tower below its head: lower when it begins pretrained.
     pub text_learning_rate: f64,
     /// Decoupled weight decay of matrices.
     pub weight_decay: f64,
     /// Largest norm of the gradient of all weights together.
     pub clip_norm: f64,
+    /// Where the text tower's weights come from. Left out of the JSON when it is the default, so that a run that began
+    /// before this field was known can be resumed.
+    #[serde(default, skip_serializing_if = "TextStart::is_default")]
+    pub text_start: TextStart,
     /// Text layers that stay as they came; their output is computed once per text and kept.
     pub frozen_text_layers: usize,
     /// Longest text window, in word pieces, that a step reads.
@@ -51,6 +55,23 @@ pub struct TrainConfig {
     pub validate_every: usize,
     /// Validation pairs that such a look ranks among each other.
     pub validation_pairs: usize,
+}
+
+/// Where the text tower's weights come from before the first step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TextStart {
+    /// all-MiniLM-L6-v2.
+    #[default]
+    Minilm,
+    /// Nothing: random weights from the seed. No layer can be frozen then.
+    Random,
+}
+
+impl TextStart {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl TrainConfig {
@@ -90,6 +111,9 @@ impl TrainConfig {
                 "frozen_text_layers is more than the {} text layers",
                 self.model.text.layers
             ));
+        }
+        if self.text_start == TextStart::Random && self.frozen_text_layers > 0 {
+            return fail("frozen_text_layers must be 0 when text_start is `random`".into());
         }
         if !(8..=self.model.text.max_tokens).contains(&self.text_window) {
             return fail(format!("text_window must be 8..={}", self.model.text.max_tokens));

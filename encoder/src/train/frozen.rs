@@ -1,4 +1,5 @@
-//! Output of the frozen text layers, computed once per text and kept in f16.
+//! Output of the frozen text layers, computed once per text and kept in f16. Where none is frozen nothing is kept: the
+//! embeddings are then trained, and come with their gradient.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -20,7 +21,8 @@ impl FrozenTexts {
         Self { layers, width, kept: BTreeMap::new() }
     }
 
-    /// Rows [pieces of all windows, width] of the chosen pieces of these pairs.
+    /// Rows [pieces of all windows, width] of the chosen pieces of these pairs, each embedded at its place in the whole
+    /// text.
     pub(super) fn rows(
         &mut self,
         tower: &TextTower,
@@ -28,6 +30,11 @@ impl FrozenTexts {
         batch: &[(usize, &Example)],
         windows: &[Window],
     ) -> Result<Tensor> {
+        if self.layers == 0 {
+            let pieces = windows.iter().flat_map(|window| &window.pieces);
+            let ids = windows.iter().flat_map(|window| window.input.ids.iter().copied()).collect();
+            return tower.embed_at(ids, pieces.map(|&place| place as u32).collect());
+        }
         self.fill(tower, kind, batch)?;
         let mut rows = Vec::new();
         for ((i, _), window) in batch.iter().zip(windows) {

@@ -15,5 +15,5 @@ mod run;
 mod sampler;
 mod validate;
 
-pub use config::TrainConfig;
+pub use config::{TextStart, TrainConfig};
 pub use run::{TrainEvent, TrainPaths, train};

@@ -15,7 +15,7 @@ use super::{
     adamw::{AdamW, StepSize},
     augment, checkpoint,
     checkpoint::RunState,
-    config::TrainConfig,
+    config::{TextStart, TrainConfig},
     data::{Dataset, Example},
     frozen::FrozenTexts,
     loss::losses,
@@ -37,7 +37,8 @@ use crate::{
 pub struct TrainPaths {
     /// Pairs of molecule and text, JSON lines, gzipped or not.
     pub pairs: PathBuf,
-    /// Directory of the text model to begin from: `model.safetensors` and `tokenizer.json` of all-MiniLM-L6-v2.
+    /// Directory of the text model to begin from: `tokenizer.json` and, unless the text tower starts from nothing,
+    /// `model.safetensors` of all-MiniLM-L6-v2.
     pub text_init: PathBuf,
     /// Where the run keeps its state and log, and the model when it is done. A run that began there is resumed.
     pub out: PathBuf,
@@ -158,8 +159,10 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     fn begin(config: &'a TrainConfig, paths: &TrainPaths, data: &'a Dataset) -> Result<Self> {
         let mut params = Params::initialise(&Towers::specs(&config.model), config.seed)?;
-        let init = paths.text_init.join("model.safetensors");
-        minilm::load_into(&mut params, &config.model.text, &init)?;
+        if config.text_start == TextStart::Minilm {
+            let init = paths.text_init.join("model.safetensors");
+            minilm::load_into(&mut params, &config.model.text, &init)?;
+        }
         params.make_trainable(|name| !is_frozen(name, config.frozen_text_layers))?;
         let counts = data.train.iter().map(|(kind, pairs)| (kind.as_str(), pairs.len())).collect();
         let mut sampler = Sampler::new(&counts, &config.kinds, config.batch_size, config.seed);
@@ -268,8 +271,8 @@ fn is_frozen(name: &str, frozen_layers: usize) -> bool {
 }
 
 fn peak_rate(name: &str, config: &TrainConfig) -> f64 {
-    let pretrained = name.starts_with("text.") && !name.starts_with("text.head");
-    if pretrained { config.text_learning_rate } else { config.learning_rate }
+    let text_tower = name.starts_with("text.") && !name.starts_with("text.head");
+    if text_tower { config.text_learning_rate } else { config.learning_rate }
 }
 
 /// Checks that an earlier run in this place is the same one.
