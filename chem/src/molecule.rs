@@ -11,6 +11,7 @@ use crate::mol_block;
 use crate::morgan::{self, Chirality};
 use crate::normalise;
 use crate::properties::{self, Properties};
+use crate::scaffold::ScaffoldStereo;
 use crate::scan;
 use crate::topology::{Cip, Stereo, Topology};
 
@@ -178,6 +179,12 @@ impl Molecule {
     /// Atom sets (ascending) left after all BRICS cuts: a partition of the atoms of [`Self::graph`].
     pub fn fragments(&self) -> Vec<Vec<u32>> {
         brics::fragments(&self.topology)
+    }
+
+    /// Canonical SMILES of the Bemis–Murcko scaffold: rings, the chains that link them, and atoms double-bonded to either,
+    /// as RDKit's `MurckoScaffold` writes it. Empty where there is no ring; parts of a salt stay parts.
+    pub fn scaffold(&self, stereo: ScaffoldStereo) -> Result<String, ChemError> {
+        foreign::scaffold(&self.foreign, stereo)
     }
 
     /// Morgan fingerprint, radius 2, 2048 bits, no chirality.

@@ -7,12 +7,14 @@ mod describe;
 mod edit;
 mod perceive;
 mod read;
+mod scaffold;
 mod wording;
 
 pub(crate) use describe::{Descriptors, Stereo, descriptors, identity, stereo};
 pub(crate) use edit::{keep_part, set_charges};
 pub(crate) use perceive::{coordinates, topology};
 pub(crate) use read::{from_inchi, from_mol_block, from_smiles};
+pub(crate) use scaffold::scaffold;
 
 use crate::error::ChemError;
 use std::panic::{AssertUnwindSafe, catch_unwind};

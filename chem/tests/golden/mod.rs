@@ -1,7 +1,7 @@
 //! Runs every molecule of the golden files and counts where this crate says what RDKit says.
 
 use flate2::read::GzDecoder;
-use moiety_chem::{Molecule, Properties};
+use moiety_chem::{Molecule, Properties, ScaffoldStereo};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -36,6 +36,7 @@ pub(crate) fn measure() -> Table {
     compare_features(&mut table);
     compare_identifiers(&mut table, &chem);
     compare_similarity(&mut table, &molecules);
+    compare_scaffolds(&mut table, &molecules);
     table
 }
 
@@ -219,6 +220,21 @@ fn compare_similarity(table: &mut Table, molecules: &[Result<Molecule, moiety_ch
                 (near[1].as_f64().unwrap_or(0.0), near[2].as_f64().unwrap_or(1.0));
             let agrees = (f64::from(a.tanimoto(&b)) - common / union).abs() < 1e-6;
             note(table, "Tanimoto similarity", agrees, || format!("{} {}", line["query"], near[0]));
+        }
+    }
+}
+
+fn compare_scaffolds(table: &mut Table, molecules: &[Result<Molecule, moiety_chem::ChemError>]) {
+    for line in read("murcko.jsonl.gz") {
+        let molecule = line["i"].as_u64().and_then(|i| molecules.get(i as usize));
+        let Some(Ok(molecule)) = molecule else { continue };
+        let found = [
+            ("scaffold", ScaffoldStereo::Kept, text(&line, "scaffold")),
+            ("scaffold without stereo", ScaffoldStereo::Ignored, text(&line, "flat")),
+        ];
+        for (name, stereo, theirs) in found {
+            let ours = molecule.scaffold(stereo).unwrap_or_else(|error| error.to_string());
+            note(table, name, ours == theirs, || format!("{} {ours} {theirs}", line["i"]));
         }
     }
 }
