@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use indicatif::ProgressBar;
-use moiety_encoder::train::{TrainConfig, TrainEvent, TrainPaths, train};
+use moiety_encoder::train::{Beginning, TrainConfig, TrainEvent, TrainPaths, train};
 
 use crate::{
     error::{Result, at},
@@ -20,8 +20,11 @@ pub(crate) struct Args {
     data: PathBuf,
     /// Directory with `tokenizer.json` and `model.safetensors` of all-MiniLM-L6-v2, where the text tower begins (the
     /// tokenizer alone when the config says `"text_start": "random"`)
+    #[arg(long, required_unless_present = "from", conflicts_with = "from")]
+    text_init: Option<PathBuf>,
+    /// Model directory of ours whose weights the run begins with, instead of `--text-init`
     #[arg(long)]
-    text_init: PathBuf,
+    from: Option<PathBuf>,
     /// Directory of the run: state, log and model. A run that stopped there goes on
     #[arg(long)]
     out: PathBuf,
@@ -30,14 +33,18 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<()> {
     let json = std::fs::read_to_string(&args.config).map_err(at(&args.config))?;
     let config = TrainConfig::from_json(&json)?;
-    let paths = TrainPaths {
-        pairs: args.data.clone(),
-        text_init: args.text_init.clone(),
-        out: args.out.clone(),
-    };
+    let paths =
+        TrainPaths { pairs: args.data.clone(), begin: beginning(args), out: args.out.clone() };
     let bar = progress::bar(config.steps as u64, "reading data");
     train(&config, &paths, |event| show(&bar, event))?;
     Ok(())
+}
+
+fn beginning(args: &Args) -> Beginning {
+    match (&args.from, &args.text_init) {
+        (Some(model), _) => Beginning::Model(model.clone()),
+        (None, text) => Beginning::TextModel(text.clone().unwrap_or_default()),
+    }
 }
 
 fn show(bar: &ProgressBar, event: &TrainEvent) {

@@ -11,7 +11,7 @@ use std::{
 use moiety_chem::Molecule;
 use moiety_encoder::{
     Encoder, Encoding, Extent, Level, Model,
-    train::{TextStart, TrainConfig, TrainEvent, train},
+    train::{Beginning, TextStart, TrainConfig, TrainEvent, train},
 };
 
 fn trained(dir: &Path, steps: usize) -> Model {
@@ -60,7 +60,7 @@ fn a_text_tower_from_nothing_needs_no_checkpoint_and_trains_its_embeddings() {
             ..small::config(steps)
         };
         let paths = small::paths(&dir.path().join(steps.to_string()));
-        fs::remove_file(paths.text_init.join("model.safetensors")).expect("no checkpoint");
+        fs::remove_file(dir.path().join("text/model.safetensors")).expect("no checkpoint");
         train(&config, &paths, |_| {}).expect("training");
         let file = paths.out.join("model/model.safetensors");
         let tensors = candle_core::safetensors::load(file, &candle_core::Device::Cpu);
@@ -104,6 +104,32 @@ fn a_killed_run_goes_on_to_the_same_model() {
     assert_eq!(resumed_at, 6);
     let weights = |dir: &Path| fs::read(dir.join("run/model/model.safetensors")).expect("weights");
     assert!(weights(whole.path()) == weights(cut.path()));
+}
+
+#[test]
+fn a_run_can_begin_with_an_earlier_model_and_like_molecules_in_a_batch() {
+    let dir = tempfile::tempdir().expect("directory");
+    let first = trained(dir.path(), 6);
+    let mut paths = small::paths(dir.path());
+    paths.begin = Beginning::Model(dir.path().join("run/model"));
+    paths.out = dir.path().join("second");
+    let mut config = small::config(2);
+    (config.similar, config.phrase_windows, config.learning_rate) = (3, 0.5, 1e-9);
+    config.text_learning_rate = 1e-9;
+    let mut losses = Vec::new();
+    train(&config, &paths, |event| {
+        if let TrainEvent::Step { global, .. } = event {
+            losses.push(*global);
+        }
+    })
+    .expect("training");
+    assert!(losses.len() == 2 && losses.iter().all(|loss| loss.is_finite()));
+    let second = Model::load(&paths.out.join("model"), 1).expect("the second model");
+    let (a, b) = (encode(&first, &["CCO"]), encode(&second, &["CCO"]));
+    assert!(gap(&a[0].global, &b[0].global) < 1e-3);
+    paths.begin = small::paths(dir.path()).begin;
+    let refused = train(&config, &paths, |_| {}).expect_err("another beginning").to_string();
+    assert!(refused.contains("another beginning"), "{refused}");
 }
 
 #[test]

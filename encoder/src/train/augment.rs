@@ -19,8 +19,37 @@ pub(super) struct Window {
     pub(super) input: TextInput,
 }
 
+/// What a step reads of a text: some phrases of it, or a window with words dropped.
+pub(super) fn excerpt(text: &TextInput, config: &TrainConfig, rng: &mut StdRng) -> Window {
+    match config.phrase_windows > 0.0 && rng.random_bool(config.phrase_windows) {
+        true => phrases(text, config, rng),
+        false => window(text, config, rng),
+    }
+}
+
+/// One to three phrases in a row, with the words between them.
+fn phrases(text: &TextInput, config: &TrainConfig, rng: &mut StdRng) -> Window {
+    let first = rng.random_range(0..text.phrases.len());
+    let last = (first + rng.random_range(0..3usize)).min(text.phrases.len() - 1);
+    let start = text.words[text.phrases[first].start].pieces.start;
+    let end = text.words[text.phrases[last].end - 1].pieces.end;
+    let mut keep = vec![false; text.ids.len()];
+    keep[0] = true;
+    keep[text.ids.len() - 1] = true;
+    keep[start..end.min(start + config.text_window - 2)].fill(true);
+    for word in &text.words {
+        if word.pieces.clone().any(|piece| !keep[piece]) {
+            keep[word.pieces.clone()].fill(false);
+        }
+    }
+    match text.words.iter().any(|word| keep[word.pieces.start]) {
+        true => keep_pieces(text, &keep),
+        false => window(text, config, rng),
+    }
+}
+
 /// Cuts a window of at most `text_window` pieces out of a text at a random place, and drops words inside it.
-pub(super) fn window(text: &TextInput, config: &TrainConfig, rng: &mut StdRng) -> Window {
+fn window(text: &TextInput, config: &TrainConfig, rng: &mut StdRng) -> Window {
     let (inner, room) = (text.ids.len() - 2, config.text_window - 2);
     let start = 1 + if inner > room { rng.random_range(0..=inner - room) } else { 0 };
     let end = start + inner.min(room);

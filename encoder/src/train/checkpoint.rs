@@ -23,6 +23,9 @@ pub(super) struct RunState {
     pub(super) config: serde_json::Value,
     /// SHA-256 of the pairs.
     pub(super) data_digest: String,
+    /// Fingerprint of the model that the run began from, if it was one of ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) from: Option<String>,
 }
 
 /// Writes the state into `dir`. The step is part of the tensor file's name, so a kill leaves the old pair or the new one.

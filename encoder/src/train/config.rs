@@ -41,6 +41,12 @@ pub struct TrainConfig {
     pub frozen_text_layers: usize,
     /// Longest text window, in word pieces, that a step reads.
     pub text_window: usize,
+    /// Chance that a step reads one to three phrases of a text instead of a window, as a person asks.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub phrase_windows: f64,
+    /// Pairs of like structure that stand together in a batch; 1 mixes at random.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub similar: usize,
     /// Chance that a word of a text is left out of a step.
     pub word_dropout: f64,
     /// Chance that an environment of an atom is masked in a step.
@@ -99,12 +105,17 @@ impl TrainConfig {
         if self.kinds.is_empty() || self.kinds.values().any(|&w| !(w > 0.0 && w.is_finite())) {
             return fail("kinds must give at least one kind of text a positive weight".into());
         }
-        for (name, p) in
-            [("word_dropout", self.word_dropout), ("environment_dropout", self.environment_dropout)]
-        {
+        for (name, p) in [
+            ("word_dropout", self.word_dropout),
+            ("environment_dropout", self.environment_dropout),
+            ("phrase_windows", self.phrase_windows),
+        ] {
             if !(0.0..1.0).contains(&p) {
                 return fail(format!("{name} is {p}, must be at least 0 and below 1"));
             }
+        }
+        if !(1..=self.batch_size).contains(&self.similar) {
+            return fail(format!("similar is {}, must be 1..={}", self.similar, self.batch_size));
         }
         if self.frozen_text_layers > self.model.text.layers {
             return fail(format!(
@@ -130,4 +141,17 @@ impl TrainConfig {
         let progress = ((step - self.warmup_steps) as f64 / span).min(1.0);
         0.05 + 0.95 * 0.5 * (1.0 + (std::f64::consts::PI * progress).cos())
     }
+}
+
+fn one() -> usize {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+fn is_one(x: &usize) -> bool {
+    *x == 1
+}
+
+fn is_zero(x: &f64) -> bool {
+    *x == 0.0
 }

@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use moiety_chem::Molecule;
+use moiety_chem::{Fingerprint, Molecule};
 use rayon::prelude::*;
 use serde::Deserialize;
 
@@ -17,6 +17,8 @@ use crate::{
     molecule::MoleculeInput,
     tokenize::{TextInput, TextReader},
 };
+
+use super::neighbours::Neighbours;
 
 /// One pair as its line says it.
 #[derive(Deserialize)]
@@ -35,6 +37,7 @@ pub(super) struct Example {
     pub(super) text: TextInput,
     pub(super) molecule: MoleculeInput,
     pub(super) fragments: Vec<Vec<u32>>,
+    pub(super) fingerprint: Fingerprint,
     /// Molecules of the same key are no negatives for each other.
     pub(super) inchikey: String,
 }
@@ -84,6 +87,17 @@ impl Dataset {
         }
     }
 
+    /// For each kind of text, which molecules are alike; nothing when batches of `similar` pairs do not ask for it.
+    pub(super) fn neighbours(&self, similar: usize) -> BTreeMap<String, Neighbours> {
+        let of = |examples: &Vec<Example>| {
+            let prints: Vec<Fingerprint> =
+                examples.iter().map(|example| example.fingerprint.clone()).collect();
+            Neighbours::of(&prints)
+        };
+        let asked = self.train.iter().filter(|_| similar > 1);
+        asked.map(|(kind, examples)| (kind.clone(), of(examples))).collect()
+    }
+
     /// Number of training pairs.
     pub(super) fn pairs(&self) -> usize {
         self.train.values().map(Vec::len).sum()
@@ -117,6 +131,7 @@ fn example(row: &Row, config: &ModelConfig, reader: &TextReader) -> Option<Examp
     Some(Example {
         text: reader.read(&row.text, 0).ok()?,
         fragments: molecule.fragments(),
+        fingerprint: molecule.morgan_fingerprint(),
         molecule: MoleculeInput::new(&molecule, &config.molecule),
         inchikey: row.inchikey.clone(),
     })

@@ -11,9 +11,10 @@ mod config;
 mod data;
 mod frozen;
 mod loss;
+mod neighbours;
 mod run;
 mod sampler;
 mod validate;
 
 pub use config::{TextStart, TrainConfig};
-pub use run::{TrainEvent, TrainPaths, train};
+pub use run::{Beginning, TrainEvent, TrainPaths, train};

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     error::{EncoderError, Result},
-    minilm, model,
+    fingerprint, minilm, model,
     params::Params,
     ragged::Segments,
     retrieval::RankingMetrics,
@@ -37,11 +37,46 @@ use crate::{
 pub struct TrainPaths {
     /// Pairs of molecule and text, JSON lines, gzipped or not.
     pub pairs: PathBuf,
-    /// Directory of the text model to begin from: `tokenizer.json` and, unless the text tower starts from nothing,
-    /// `model.safetensors` of all-MiniLM-L6-v2.
-    pub text_init: PathBuf,
+    /// Where the weights begin.
+    pub begin: Beginning,
     /// Where the run keeps its state and log, and the model when it is done. A run that began there is resumed.
     pub out: PathBuf,
+}
+
+/// Where the weights of a run begin.
+#[derive(Clone, Debug)]
+pub enum Beginning {
+    /// Seeded noise, and the text tower at all-MiniLM-L6-v2 unless the config lets it start from nothing: a directory with
+    /// that model's `tokenizer.json` and `model.safetensors`.
+    TextModel(PathBuf),
+    /// Everything at a model of ours with the same sizes: a model directory.
+    Model(PathBuf),
+}
+
+impl Beginning {
+    fn dir(&self) -> &Path {
+        match self {
+            Self::TextModel(dir) | Self::Model(dir) => dir,
+        }
+    }
+
+    /// First weights, and the fingerprint of the model they come from, if it is one of ours.
+    fn params(&self, config: &TrainConfig) -> Result<(Params, Option<String>)> {
+        let (specs, weights) = (Towers::specs(&config.model), self.dir().join("model.safetensors"));
+        match self {
+            Self::TextModel(_) => {
+                let mut params = Params::initialise(&specs, config.seed)?;
+                if config.text_start == TextStart::Minilm {
+                    minilm::load_into(&mut params, &config.model.text, &weights)?;
+                }
+                Ok((params, None))
+            }
+            Self::Model(dir) => {
+                let fingerprint = fingerprint::verify(dir)?;
+                Ok((Params::load(&weights, &specs)?, Some(fingerprint)))
+            }
+        }
+    }
 }
 
 /// What a run tells while it goes on; also the lines of its log.
@@ -111,7 +146,7 @@ pub fn train(
     fs::create_dir_all(&paths.out)
         .map_err(|source| EncoderError::Io { path: paths.out.clone(), source })?;
     let text = &config.model.text;
-    let tokenizer = paths.text_init.join("tokenizer.json");
+    let tokenizer = paths.begin.dir().join("tokenizer.json");
     let reader = TextReader::load(&tokenizer, text.max_tokens, text.vocabulary)?;
     let kinds: Vec<&str> = config.kinds.keys().map(String::as_str).collect();
     let data = Dataset::read(&paths.pairs, &config.model, &reader, &kinds)?;
@@ -158,16 +193,13 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn begin(config: &'a TrainConfig, paths: &TrainPaths, data: &'a Dataset) -> Result<Self> {
-        let mut params = Params::initialise(&Towers::specs(&config.model), config.seed)?;
-        if config.text_start == TextStart::Minilm {
-            let init = paths.text_init.join("model.safetensors");
-            minilm::load_into(&mut params, &config.model.text, &init)?;
-        }
+        let (mut params, from) = paths.begin.params(config)?;
         params.make_trainable(|name| !is_frozen(name, config.frozen_text_layers))?;
         let counts = data.train.iter().map(|(kind, pairs)| (kind.as_str(), pairs.len())).collect();
-        let mut sampler = Sampler::new(&counts, &config.kinds, config.batch_size, config.seed);
+        let mut sampler = Sampler::new(&counts, &config.kinds, config.batch_size, config.seed)
+            .with_neighbours(data.neighbours(config.similar), config.similar);
         let json = serde_json::to_value(config).map_err(|e| EncoderError::Config(e.to_string()))?;
-        let mut state = RunState { step: 0, config: json, data_digest: data.digest.clone() };
+        let mut state = RunState { step: 0, config: json, data_digest: data.digest.clone(), from };
         let mut adam = AdamW::default();
         if let Some((earlier, tensors)) = checkpoint::load(&paths.out)? {
             state = resumable(&paths.out, state, earlier)?;
@@ -229,7 +261,7 @@ impl<'a> Run<'a> {
         rng: &mut StdRng,
     ) -> Result<(Tensor, [f32; 3])> {
         let windows: Vec<_> =
-            batch.iter().map(|(_, e)| augment::window(&e.text, self.config, rng)).collect();
+            batch.iter().map(|(_, e)| augment::excerpt(&e.text, self.config, rng)).collect();
         let frozen = self.frozen.rows(&self.towers.text, kind, batch, &windows)?;
         let segments =
             std::sync::Arc::new(Segments::from_lengths(windows.iter().map(|w| w.pieces.len())));
@@ -243,8 +275,10 @@ impl<'a> Run<'a> {
         let rows = graphs.iter().flat_map(|m| augment::masked_rows(m, self.config, rng)).collect();
         let molecules = self.towers.molecules(rows, &graphs, &fragments)?;
 
-        let keys: Vec<&str> = batch.iter().map(|(_, e)| e.inchikey.as_str()).collect();
-        let losses = losses(&self.towers, &texts, &molecules, &keys)?;
+        let same = |i: usize, j: usize| {
+            batch[i].1.inchikey == batch[j].1.inchikey || inputs[i].ids == inputs[j].ids
+        };
+        let losses = losses(&self.towers, &texts, &molecules, same)?;
         let weighted = ((&losses.fragment * self.config.fragment_loss)?
             + (&losses.token * self.config.token_loss)?)?;
         let values =
@@ -277,10 +311,11 @@ fn peak_rate(name: &str, config: &TrainConfig) -> f64 {
 
 /// Checks that an earlier run in this place is the same one.
 fn resumable(out: &Path, ours: RunState, earlier: RunState) -> Result<RunState> {
-    let differs = match (earlier.config == ours.config, earlier.data_digest == ours.data_digest) {
-        (false, _) => "config",
-        (_, false) => "data",
-        _ => return Ok(earlier),
+    let differs = match () {
+        () if earlier.config != ours.config => "config",
+        () if earlier.data_digest != ours.data_digest => "data",
+        () if earlier.from != ours.from => "beginning",
+        () => return Ok(earlier),
     };
     let reason = format!("holds a run with another {differs}; choose another --out or remove it");
     Err(EncoderError::Model { path: out.to_path_buf(), reason })

@@ -4,11 +4,16 @@ use std::collections::BTreeMap;
 
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::SliceRandom};
 
-/// Draws batches of one kind; each kind is gone through in a new order per epoch.
+use super::neighbours::Neighbours;
+
+/// Draws batches of one kind; each kind is gone through in a new order per epoch, pairs of like structure together.
 pub(super) struct Sampler {
     rng: StdRng,
     kinds: Vec<Kind>,
     batch_size: usize,
+    /// By kind; none where order is left to chance.
+    neighbours: BTreeMap<String, Neighbours>,
+    group: usize,
 }
 
 struct Kind {
@@ -37,7 +42,18 @@ impl Sampler {
             rng: StdRng::seed_from_u64(seed),
             kinds: shares.iter().map(kind).collect(),
             batch_size,
+            neighbours: BTreeMap::new(),
+            group: 1,
         }
+    }
+
+    /// Lets up to `group` pairs of like structure stand together.
+    pub(super) fn with_neighbours(
+        self,
+        neighbours: BTreeMap<String, Neighbours>,
+        group: usize,
+    ) -> Self {
+        Self { neighbours, group, ..self }
     }
 
     /// The kind and the pairs of the next step.
@@ -51,6 +67,9 @@ impl Sampler {
         let kind = &mut self.kinds[chosen.unwrap_or(last)];
         if kind.next.saturating_add(self.batch_size) > kind.order.len() {
             kind.order.shuffle(&mut self.rng);
+            if let Some(neighbours) = self.neighbours.get(&kind.name) {
+                kind.order = neighbours.grouped(&kind.order, self.group);
+            }
             kind.next = 0;
         }
         let batch: Vec<usize> =

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use candle_core::{Device, Tensor};
-use moiety_encoder::train::{TrainConfig, TrainPaths};
+use moiety_encoder::train::{Beginning, TrainConfig, TrainPaths};
 
 const VOCABULARY: usize = 48;
 const WIDTH: usize = 16;
@@ -44,7 +44,7 @@ pub(crate) fn paths(dir: &Path) -> TrainPaths {
         .expect("checkpoint");
     let pairs = dir.join("pairs.jsonl");
     fs::write(&pairs, pairs_jsonl()).expect("pairs");
-    TrainPaths { pairs, text_init, out: dir.join("run") }
+    TrainPaths { pairs, begin: Beginning::TextModel(text_init), out: dir.join("run") }
 }
 
 fn pairs_jsonl() -> String {
