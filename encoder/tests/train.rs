@@ -60,7 +60,8 @@ fn a_text_tower_from_nothing_needs_no_checkpoint_and_trains_its_embeddings() {
             ..small::config(steps)
         };
         let paths = small::paths(&dir.path().join(steps.to_string()));
-        fs::remove_file(dir.path().join("text/model.safetensors")).expect("no checkpoint");
+        fs::remove_file(dir.path().join(steps.to_string()).join("text/model.safetensors"))
+            .expect("no checkpoint");
         train(&config, &paths, |_| {}).expect("training");
         let file = paths.out.join("model/model.safetensors");
         let tensors = candle_core::safetensors::load(file, &candle_core::Device::Cpu);
