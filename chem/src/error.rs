@@ -37,6 +37,14 @@ pub enum ChemError {
         /// What is missing, and what to send instead.
         reason: String,
     },
+    /// Matching a pattern was given up.
+    #[error(
+        "matching the SMARTS takes more than {steps} steps on this molecule; name elements, or use fewer recursive parts"
+    )]
+    TooHard {
+        /// The bound, [`crate::limits::MAX_MATCH_STEPS`].
+        steps: usize,
+    },
     /// The input could not be read at all (a broken file or stream).
     #[error("cannot read the input{place}: {reason}")]
     Unreadable {

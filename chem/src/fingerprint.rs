@@ -1,6 +1,7 @@
 //! Folded Morgan fingerprints (radius 2, 2048 bits; "ECFP4"), bit for bit as RDKit's.
 
 use crate::morgan::{self, RADIUS};
+use crate::screen::words_of;
 use crate::topology::Topology;
 
 /// Number of bits of a [`Fingerprint`].
@@ -25,6 +26,11 @@ impl Fingerprint {
     /// The bits as 256 bytes; byte `k` holds bits `8k..8k+8`, lowest first.
     pub fn to_bytes(&self) -> Vec<u8> {
         self.words.iter().flat_map(|word| word.to_le_bytes()).collect()
+    }
+
+    /// Reads what [`Self::to_bytes`] gave; `None` for another length.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        words_of(bytes).map(|words| Self { words })
     }
 
     /// Number of bits set.

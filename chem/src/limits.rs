@@ -18,3 +18,11 @@ pub const MAX_BRANCH_DEPTH: usize = 100;
 pub const MAX_RINGS: usize = 300;
 /// Longest time given to one InChI, in seconds; beyond it the InChIKey is missing.
 pub const MAX_INCHI_TIME_S: u32 = 5;
+/// Longest SMARTS, in bytes.
+pub const MAX_SMARTS_BYTES: usize = 1_000;
+/// Most atoms of a SMARTS, those of recursive patterns not counted.
+pub const MAX_SMARTS_ATOMS: usize = 200;
+/// Deepest nesting of parentheses in a SMARTS.
+pub const MAX_SMARTS_DEPTH: usize = 32;
+/// Most pairs of atoms that one match of a SMARTS tries.
+pub const MAX_MATCH_STEPS: usize = 200_000;

@@ -13,6 +13,7 @@ use crate::normalise;
 use crate::properties::{self, Properties};
 use crate::scaffold::ScaffoldStereo;
 use crate::scan;
+use crate::screen::Screen;
 use crate::topology::{Cip, Stereo, Topology};
 
 /// A structure as a user gives it.
@@ -191,6 +192,15 @@ impl Molecule {
     pub fn morgan_fingerprint(&self) -> Fingerprint {
         let environments = morgan::environments(&self.topology, Chirality::Ignored);
         Fingerprint::of(&self.topology, &environments)
+    }
+
+    /// Features for the screen in front of substructure search.
+    pub fn screen(&self) -> Screen {
+        Screen::of_molecule(&self.topology)
+    }
+
+    pub(crate) fn foreign(&self) -> &Foreign {
+        &self.foreign
     }
 
     fn new(
