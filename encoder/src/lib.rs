@@ -20,6 +20,7 @@ mod parts;
 mod phrases;
 mod ragged;
 pub mod retrieval;
+pub mod t5;
 mod text;
 mod tokenize;
 mod towers;
