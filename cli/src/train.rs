@@ -57,9 +57,11 @@ fn show(bar: &ProgressBar, event: &TrainEvent) {
             bar.reset_eta();
             bar.set_message("training");
         }
-        TrainEvent::Step { step, global, fragment, token, .. } => {
+        TrainEvent::Step { step, losses, .. } => {
+            let parts: Vec<String> =
+                losses.iter().map(|(name, loss)| format!("{name} {loss:.2}")).collect();
             bar.set_position(*step as u64);
-            bar.set_message(format!("loss {global:.2} {fragment:.2} {token:.2}"));
+            bar.set_message(parts.join(" "));
         }
         TrainEvent::Validation { step, text_to_molecule: there, molecule_to_text: back } => bar.println(format!(
             "step {step}: among {} pairs text→molecule R@1 {:.3} R@10 {:.3} MRR {:.3}, molecule→text R@1 {:.3} R@10 {:.3} MRR {:.3}",

@@ -38,7 +38,7 @@ fn loss_falls_and_rows_that_may_not_ship_or_cannot_be_read_are_left_out() {
     let dir = tempfile::tempdir().expect("directory");
     let (mut losses, mut ready) = (Vec::new(), None);
     train(&small::config(60), &small::paths(dir.path()), |event| match event {
-        TrainEvent::Step { global, .. } => losses.push(*global),
+        TrainEvent::Step { losses: parts, .. } => losses.push(parts["global"]),
         TrainEvent::Ready { pairs, skipped, validation, .. } => {
             ready = Some((*pairs, *skipped, *validation))
         }
@@ -119,8 +119,8 @@ fn a_run_can_begin_with_an_earlier_model_and_like_molecules_in_a_batch() {
     config.text_learning_rate = 1e-9;
     let mut losses = Vec::new();
     train(&config, &paths, |event| {
-        if let TrainEvent::Step { global, .. } = event {
-            losses.push(*global);
+        if let TrainEvent::Step { losses: parts, .. } = event {
+            losses.push(parts["global"]);
         }
     })
     .expect("training");

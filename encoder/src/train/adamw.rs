@@ -11,7 +11,6 @@ use crate::{
 };
 
 const BETA1: f64 = 0.9;
-const BETA2: f64 = 0.98;
 const EPS: f64 = 1e-8;
 const CHUNK: usize = 1 << 15;
 
@@ -21,12 +20,22 @@ pub(super) struct AdamW {
     moments: BTreeMap<String, (Vec<f32>, Vec<f32>)>,
 }
 
+/// How weights are moved, at every step alike.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Optimiser {
+    /// Decay of the second moment.
+    pub(super) beta2: f64,
+    /// Decoupled decay of matrices.
+    pub(super) weight_decay: f64,
+    /// Largest norm of the gradient of all weights together.
+    pub(super) clip_norm: f64,
+}
+
 /// Settings of one step.
 pub(super) struct StepSize<'a> {
     /// Learning rate of a weight by name.
     pub(super) rate: &'a dyn Fn(&str) -> f64,
-    pub(super) weight_decay: f64,
-    pub(super) clip_norm: f64,
+    pub(super) optimiser: Optimiser,
     /// Number of this step, from 1.
     pub(super) step: usize,
 }
@@ -57,7 +66,7 @@ impl AdamW {
                 size.step
             )));
         }
-        let clip = (size.clip_norm / norm.max(1e-12)).min(1.0);
+        let clip = (size.optimiser.clip_norm / norm.max(1e-12)).min(1.0);
         for (name, var, grad) in flat {
             self.move_weight(name, var, &grad, clip as f32, size)?;
         }
@@ -73,12 +82,13 @@ impl AdamW {
         size: &StepSize,
     ) -> Result<()> {
         let rate = (size.rate)(name);
+        let Optimiser { beta2, weight_decay, .. } = size.optimiser;
         // Biases, norms and scales are not decayed.
-        let decay = if var.rank() > 1 { 1.0 - rate * size.weight_decay } else { 1.0 } as f32;
+        let decay = if var.rank() > 1 { 1.0 - rate * weight_decay } else { 1.0 } as f32;
         let t = size.step as i32;
-        let scale = (rate * (1.0 - BETA2.powi(t)).sqrt() / (1.0 - BETA1.powi(t))) as f32;
-        let eps = (EPS * (1.0 - BETA2.powi(t)).sqrt()) as f32;
-        let (b1, b2) = (BETA1 as f32, BETA2 as f32);
+        let scale = (rate * (1.0 - beta2.powi(t)).sqrt() / (1.0 - BETA1.powi(t))) as f32;
+        let eps = (EPS * (1.0 - beta2.powi(t)).sqrt()) as f32;
+        let (b1, b2) = (BETA1 as f32, beta2 as f32);
         let fresh = || (vec![0.0; grad.len()], vec![0.0; grad.len()]);
         let (m, v) = self.moments.entry(name.to_owned()).or_insert_with(fresh);
         let mut theta = var.flatten_all()?.to_vec1::<f32>()?;
@@ -132,13 +142,14 @@ mod tests {
             Params::initialise(&[ParamSpec::new("x", &[1], Init::Value(3.0))], 1).expect("params");
         params.make_trainable(|_| true).expect("vars");
         let mut adam = AdamW::default();
+        let optimiser = Optimiser { beta2: 0.98, weight_decay: 0.1, clip_norm: 10.0 };
         let value = |params: &Params| {
             params.get("x").and_then(|x| Ok(x.to_vec1::<f32>()?[0])).expect("value")
         };
         for step in 1..=200 {
             let loss = params.get("x").and_then(|x| Ok(x.sqr()?.sum_all()?)).expect("loss");
             let grads = loss.backward().expect("backward");
-            let size = StepSize { rate: &|_| 0.1, weight_decay: 0.1, clip_norm: 10.0, step };
+            let size = StepSize { rate: &|_| 0.1, optimiser, step };
             adam.step(&params, &grads, &size).expect("step");
             if step == 1 {
                 assert!((value(&params) - 2.9).abs() < 1e-5);

@@ -28,9 +28,31 @@ pub(super) struct RunState {
     pub(super) from: Option<String>,
 }
 
+impl RunState {
+    /// The state of a run that has not begun.
+    pub(super) fn new(
+        config: &impl Serialize,
+        data_digest: &str,
+        from: Option<String>,
+    ) -> Result<Self> {
+        let config =
+            serde_json::to_value(config).map_err(|e| EncoderError::Config(e.to_string()))?;
+        Ok(Self { step: 0, config, data_digest: data_digest.into(), from })
+    }
+}
+
 /// Writes the state into `dir`. The step is part of the tensor file's name, so a kill leaves the old pair or the new one.
-pub(super) fn save(dir: &Path, state: &RunState, params: &Params, adam: &AdamW) -> Result<()> {
+///
+/// `buffers` is what the recipe keeps beside trainable weights and moments.
+pub(super) fn save(
+    dir: &Path,
+    state: &RunState,
+    params: &Params,
+    adam: &AdamW,
+    buffers: HashMap<String, Tensor>,
+) -> Result<()> {
     let mut tensors = adam.tensors()?;
+    tensors.extend(buffers);
     for (name, var) in params.vars() {
         tensors.insert(name.clone(), var.as_tensor().clone());
     }

@@ -15,21 +15,22 @@ use crate::{
     config::ModelConfig,
     error::{EncoderError, Result},
     molecule::MoleculeInput,
+    params::Params,
     tokenize::{TextInput, TextReader},
 };
 
-use super::neighbours::Neighbours;
+use super::{event::TrainEvent, neighbours::Neighbours};
 
 /// One pair as its line says it.
 #[derive(Deserialize)]
-struct Row {
+pub(super) struct Row {
     kind: String,
     split: String,
     #[serde(rename = "use")]
     usage: String,
-    smiles: String,
-    inchikey: String,
-    text: String,
+    pub(super) smiles: String,
+    pub(super) inchikey: String,
+    pub(super) text: String,
 }
 
 /// One pair as the towers read it.
@@ -42,34 +43,34 @@ pub(super) struct Example {
     pub(super) inchikey: String,
 }
 
-/// All pairs of a run.
-pub(super) struct Dataset {
+/// All pairs of a run, as the model reads them.
+pub(super) struct Dataset<E> {
     /// Training pairs whose licence lets weights ship, by kind of text.
-    pub(super) train: BTreeMap<String, Vec<Example>>,
+    pub(super) train: BTreeMap<String, Vec<E>>,
     /// Validation pairs.
-    pub(super) validation: Vec<Example>,
+    pub(super) validation: Vec<E>,
     /// SHA-256 of the file.
     pub(super) digest: String,
-    /// Rows that the towers cannot read (a broken structure, too many atoms, no words).
+    /// Rows that the model cannot read (a broken structure, too many atoms, no words).
     pub(super) skipped: usize,
 }
 
-impl Dataset {
-    /// Reads `pairs.jsonl` (gzipped or not), keeping the kinds that the run asks for and only rows of `use: open`.
-    pub(super) fn read(
+impl<E: Send> Dataset<E> {
+    /// Reads `pairs.jsonl` (gzipped or not), keeping the kinds that the run asks for and only rows of `use: open`;
+    /// `read` gives nothing where the model cannot read a row.
+    pub(super) fn read<'a>(
         path: &Path,
-        config: &ModelConfig,
-        reader: &TextReader,
-        kinds: &[&str],
+        kinds: impl Iterator<Item = &'a String>,
+        read: impl Fn(&Row) -> Option<E> + Sync + Send,
     ) -> Result<Self> {
+        let kinds: Vec<&String> = kinds.collect();
         let (lines, digest) = lines(path)?;
         let rows: Result<Vec<Row>> = lines.par_iter().map(|line| parse(path, line)).collect();
         let wanted = |row: &&Row| {
-            row.usage == "open" && (row.split == "validation" || kinds.contains(&row.kind.as_str()))
+            row.usage == "open" && (row.split == "validation" || kinds.contains(&&row.kind))
         };
         let rows: Vec<Row> = rows?.into_iter().filter(|row| wanted(&row)).collect();
-        let examples: Vec<Option<Example>> =
-            rows.par_iter().map(|row| example(row, config, reader)).collect();
+        let examples: Vec<Option<E>> = rows.par_iter().map(read).collect();
         let mut data = Self { train: BTreeMap::new(), validation: Vec::new(), digest, skipped: 0 };
         for (row, example) in rows.into_iter().zip(examples) {
             match example {
@@ -87,6 +88,30 @@ impl Dataset {
         }
     }
 
+    /// Number of training pairs.
+    pub(super) fn pairs(&self) -> usize {
+        self.train.values().map(Vec::len).sum()
+    }
+
+    /// Training pairs of each kind.
+    pub(super) fn counts(&self) -> BTreeMap<&str, usize> {
+        self.train.iter().map(|(kind, pairs)| (kind.as_str(), pairs.len())).collect()
+    }
+
+    /// The first line of a run's log.
+    pub(super) fn ready(&self, params: &Params, resumed_at: usize) -> TrainEvent {
+        TrainEvent::Ready {
+            pairs: self.pairs(),
+            skipped: self.skipped,
+            validation: self.validation.len(),
+            data_digest: self.digest.clone(),
+            trainable: params.vars().map(|(_, var)| var.elem_count()).sum(),
+            resumed_at,
+        }
+    }
+}
+
+impl Dataset<Example> {
     /// For each kind of text, which molecules are alike; nothing when batches of `similar` pairs do not ask for it.
     pub(super) fn neighbours(&self, similar: usize) -> BTreeMap<String, Neighbours> {
         let of = |examples: &Vec<Example>| {
@@ -96,11 +121,6 @@ impl Dataset {
         };
         let asked = self.train.iter().filter(|_| similar > 1);
         asked.map(|(kind, examples)| (kind.clone(), of(examples))).collect()
-    }
-
-    /// Number of training pairs.
-    pub(super) fn pairs(&self) -> usize {
-        self.train.values().map(Vec::len).sum()
     }
 }
 
@@ -123,7 +143,12 @@ fn parse(path: &Path, line: &str) -> Result<Row> {
         .map_err(|e| EncoderError::Config(format!("{}: not a pair: {e}: {line}", path.display())))
 }
 
-fn example(row: &Row, config: &ModelConfig, reader: &TextReader) -> Option<Example> {
+/// A pair as the towers read it.
+pub(super) fn read_example(
+    row: &Row,
+    config: &ModelConfig,
+    reader: &TextReader,
+) -> Option<Example> {
     let molecule = Molecule::from_smiles(&row.smiles).ok()?;
     if !(1..=config.molecule.max_atoms).contains(&molecule.atoms()) {
         return None;

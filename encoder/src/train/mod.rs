@@ -1,20 +1,23 @@
-//! Training of the two towers on pairs of molecule and text.
+//! Training on pairs of molecule and text.
 //!
-//! The loss is contrastive at all three levels, with the other pairs of the batch as negatives: the cosine of the global
-//! vectors, and the weighted late interaction of fragments with phrases and of atoms with words. A run is decided by its
-//! config, its seed and its data; it can be killed and resumed.
+//! One frame (`run.rs`) drives every recipe: a run is decided by its config, its seed and its data; it can be killed and
+//! resumed, byte for byte. The recipe of the two towers is contrastive at all three levels: the cosine of the global
+//! vectors, and the weighted late interaction of fragments with phrases and of atoms with words.
 
 mod adamw;
 mod augment;
 mod checkpoint;
 mod config;
 mod data;
+mod event;
 mod frozen;
 mod loss;
 mod neighbours;
 mod run;
 mod sampler;
+mod two_towers;
 mod validate;
 
 pub use config::{TextStart, TrainConfig};
-pub use run::{Beginning, TrainEvent, TrainPaths, train};
+pub use event::TrainEvent;
+pub use two_towers::{Beginning, TrainPaths, train};

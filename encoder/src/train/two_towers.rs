@@ -1,0 +1,229 @@
+//! The recipe of the two towers: contrastive at all three levels, with the other pairs of the batch as negatives.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use candle_core::DType;
+use rand::{SeedableRng, rngs::StdRng};
+
+use super::{
+    adamw::Optimiser,
+    augment,
+    checkpoint::RunState,
+    config::{TextStart, TrainConfig},
+    data::{Dataset, Example, read_example},
+    event::TrainEvent,
+    frozen::FrozenTexts,
+    loss::losses,
+    run::{self, Forward, Plan, Recipe},
+    sampler::Sampler,
+    validate::validate,
+};
+use crate::{
+    error::Result, fingerprint, minilm, model, params::Params, ragged::Segments,
+    tokenize::TextReader, towers::Towers,
+};
+
+/// The files of a run.
+#[derive(Clone, Debug)]
+pub struct TrainPaths {
+    /// Pairs of molecule and text, JSON lines, gzipped or not.
+    pub pairs: PathBuf,
+    /// Where the weights begin.
+    pub begin: Beginning,
+    /// Where the run keeps its state and log, and the model when it is done. A run that began there is resumed.
+    pub out: PathBuf,
+}
+
+/// Where the weights of a run begin.
+#[derive(Clone, Debug)]
+pub enum Beginning {
+    /// Seeded noise, and the text tower at all-MiniLM-L6-v2 unless the config lets it start from nothing: a directory with
+    /// that model's `tokenizer.json` and `model.safetensors`.
+    TextModel(PathBuf),
+    /// Everything at a model of ours with the same sizes: a model directory.
+    Model(PathBuf),
+}
+
+impl Beginning {
+    fn dir(&self) -> &Path {
+        match self {
+            Self::TextModel(dir) | Self::Model(dir) => dir,
+        }
+    }
+
+    /// First weights, and the fingerprint of the model they come from, if it is one of ours.
+    fn params(&self, config: &TrainConfig) -> Result<(Params, Option<String>)> {
+        let (specs, weights) = (Towers::specs(&config.model), self.dir().join("model.safetensors"));
+        match self {
+            Self::TextModel(_) => {
+                let mut params = Params::initialise(&specs, config.seed)?;
+                if config.text_start == TextStart::Minilm {
+                    minilm::load_into(&mut params, &config.model.text, &weights)?;
+                }
+                Ok((params, None))
+            }
+            Self::Model(dir) => {
+                let fingerprint = fingerprint::verify(dir)?;
+                Ok((Params::load(&weights, &specs)?, Some(fingerprint)))
+            }
+        }
+    }
+}
+
+/// Trains a model, or goes on with a run, and writes the model to `out/model`.
+///
+/// # Errors
+/// A config that does not fit the data or an earlier run in the same place, files that cannot be read or written, and a
+/// loss that is no longer finite.
+pub fn train(
+    config: &TrainConfig,
+    paths: &TrainPaths,
+    tell: impl FnMut(&TrainEvent),
+) -> Result<()> {
+    let text = &config.model.text;
+    let tokenizer = paths.begin.dir().join("tokenizer.json");
+    let reader = TextReader::load(&tokenizer, text.max_tokens, text.vocabulary)?;
+    let data = Dataset::read(&paths.pairs, config.kinds.keys(), |row| {
+        read_example(row, &config.model, &reader)
+    })?;
+    run::run(&mut TwoTowers::begin(config, paths, &data, tokenizer)?, &paths.out, tell)
+}
+
+/// Everything that a step needs.
+struct TwoTowers<'a> {
+    config: &'a TrainConfig,
+    data: &'a Dataset<Example>,
+    tokenizer: PathBuf,
+    params: Params,
+    towers: Towers,
+    frozen: FrozenTexts,
+    sampler: Sampler,
+    /// Fingerprint of the model that the run began from, if it was one of ours.
+    from: Option<String>,
+}
+
+impl<'a> TwoTowers<'a> {
+    fn begin(
+        config: &'a TrainConfig,
+        paths: &TrainPaths,
+        data: &'a Dataset<Example>,
+        tokenizer: PathBuf,
+    ) -> Result<Self> {
+        let (mut params, from) = paths.begin.params(config)?;
+        params.make_trainable(|name| !is_frozen(name, config.frozen_text_layers))?;
+        let sampler = Sampler::new(&data.counts(), &config.kinds, config.batch_size, config.seed)
+            .with_neighbours(data.neighbours(config.similar), config.similar);
+        let towers = Towers::load(&params, &config.model)?;
+        let frozen = FrozenTexts::new(config.frozen_text_layers, config.model.text.width);
+        Ok(Self { config, data, tokenizer, params, towers, frozen, sampler, from })
+    }
+}
+
+impl Recipe for TwoTowers<'_> {
+    fn plan(&self) -> Plan {
+        let TrainConfig { steps, checkpoint_every, validate_every, .. } = *self.config;
+        Plan { steps, checkpoint_every, validate_every }
+    }
+
+    fn identity(&self) -> Result<RunState> {
+        RunState::new(self.config, &self.data.digest, self.from.clone())
+    }
+
+    fn ready(&self, resumed_at: usize) -> TrainEvent {
+        self.data.ready(&self.params, resumed_at)
+    }
+
+    fn params(&self) -> &Params {
+        &self.params
+    }
+
+    fn skip(&mut self, steps: usize) {
+        (0..steps).for_each(|_| drop(self.sampler.next_batch()));
+    }
+
+    fn forward(&mut self, step: usize) -> Result<Forward> {
+        let (kind, chosen) = self.sampler.next_batch();
+        let kind = kind.to_owned();
+        let pairs = &self.data.train[&kind];
+        let batch: Vec<(usize, &Example)> = chosen.into_iter().map(|i| (i, &pairs[i])).collect();
+        let mut rng = StdRng::seed_from_u64(self.config.seed ^ (step as u64 + 1) << 20);
+        self.losses(kind, &batch, &mut rng)
+    }
+
+    fn optimiser(&self) -> Optimiser {
+        let TrainConfig { weight_decay, clip_norm, .. } = *self.config;
+        Optimiser { beta2: 0.98, weight_decay, clip_norm }
+    }
+
+    fn schedule(&self, step: usize) -> f64 {
+        self.config.schedule(step)
+    }
+
+    fn peak_rate(&self, name: &str) -> f64 {
+        let text_tower = name.starts_with("text.") && !name.starts_with("text.head");
+        if text_tower { self.config.text_learning_rate } else { self.config.learning_rate }
+    }
+
+    fn validate(&self, step: usize) -> Result<TrainEvent> {
+        let last = step == self.config.steps;
+        let most = if last { usize::MAX } else { self.config.validation_pairs };
+        let pairs: Vec<&Example> = self.data.validation.iter().take(most).collect();
+        let [text_to_molecule, molecule_to_text] = validate(&self.towers, &pairs)?;
+        Ok(TrainEvent::Validation { step, text_to_molecule, molecule_to_text })
+    }
+
+    fn save(&self, dir: &Path) -> Result<()> {
+        model::save(dir, &self.config.model, &self.params, &self.tokenizer, DType::F16)
+    }
+}
+
+impl TwoTowers<'_> {
+    /// The weighted loss of a batch and its three levels.
+    fn losses(
+        &mut self,
+        kind: String,
+        batch: &[(usize, &Example)],
+        rng: &mut StdRng,
+    ) -> Result<Forward> {
+        let windows: Vec<_> =
+            batch.iter().map(|(_, e)| augment::excerpt(&e.text, self.config, rng)).collect();
+        let frozen = self.frozen.rows(&self.towers.text, &kind, batch, &windows)?;
+        let segments = Arc::new(Segments::from_lengths(windows.iter().map(|w| w.pieces.len())));
+        let layers = self.config.frozen_text_layers..self.towers.text.layers();
+        let hidden = self.towers.text.layers_forward(&frozen, &segments, layers)?;
+        let inputs: Vec<_> = windows.iter().map(|w| &w.input).collect();
+        let texts = self.towers.text_levels(&hidden, &segments, &inputs)?;
+
+        let graphs: Vec<_> = batch.iter().map(|(_, e)| &e.molecule).collect();
+        let fragments: Vec<_> = batch.iter().map(|(_, e)| e.fragments.as_slice()).collect();
+        let rows = graphs.iter().flat_map(|m| augment::masked_rows(m, self.config, rng)).collect();
+        let molecules = self.towers.molecules(rows, &graphs, &fragments)?;
+
+        let same = |i: usize, j: usize| {
+            batch[i].1.inchikey == batch[j].1.inchikey || inputs[i].ids == inputs[j].ids
+        };
+        let losses = losses(&self.towers, &texts, &molecules, same)?;
+        let weighted = ((&losses.fragment * self.config.fragment_loss)?
+            + (&losses.token * self.config.token_loss)?)?;
+        let parts = BTreeMap::from([
+            ("global", losses.global.to_scalar()?),
+            ("fragment", losses.fragment.to_scalar()?),
+            ("token", losses.token.to_scalar()?),
+        ]);
+        Ok(Forward { kind, loss: (&losses.global + weighted)?, parts })
+    }
+}
+
+/// True for weights that stay as the text model brought them.
+fn is_frozen(name: &str, frozen_layers: usize) -> bool {
+    let layer = name
+        .strip_prefix("text.layers.")
+        .and_then(|rest| rest.split('.').next()?.parse::<usize>().ok());
+    let input =
+        ["text.words", "text.positions", "text.norm"].iter().any(|prefix| name.starts_with(prefix));
+    frozen_layers > 0 && (input || layer.is_some_and(|layer| layer < frozen_layers))
+}
