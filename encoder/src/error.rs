@@ -40,6 +40,15 @@ pub enum EncoderError {
     /// A configuration value is out of its range.
     #[error("config: {0}")]
     Config(String),
+    /// What the caller asked for is out of its bounds.
+    #[error("{0}")]
+    Request(String),
+    /// The caller stopped a generation before its end.
+    #[error("generation was stopped after {steps} steps; allow more time or fewer tokens")]
+    Stopped {
+        /// Steps done.
+        steps: usize,
+    },
     /// The tensor library failed; a bug or a lack of memory.
     #[error("tensor computation failed: {0}")]
     Tensor(#[from] candle_core::Error),

@@ -8,6 +8,7 @@ mod bias;
 mod config;
 mod decoder;
 mod encoder;
+pub mod generate;
 mod layers;
 mod loss;
 pub(crate) mod weights;

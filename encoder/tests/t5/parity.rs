@@ -1,61 +1,15 @@
-//! T5 against tensors that Hugging Face transformers 4.34.0 computed on a small model with seeded weights.
-//!
-//! `data/t5_tiny.safetensors` holds the weights (`model.*`), the inputs (`in.*`) and every result.
+//! The model's own numbers against the reference's.
 
-use std::{collections::HashMap, path::Path};
+use std::collections::HashMap;
 
-use candle_core::{DType, Device, Tensor, Var};
-use moiety_encoder::t5::{Buckets, Dropout, LmLoss, T5, T5Config, Targets};
+use candle_core::{Device, Var};
+use moiety_encoder::t5::{Buckets, Dropout, LmLoss, T5, Targets};
+
+use crate::golden::{Golden, floats, gap};
 
 const FEATURES: f32 = 1e-4;
 const BIASES: f32 = 1e-5;
 const LOSSES: f32 = 2e-5;
-
-struct Golden {
-    config: T5Config,
-    tensors: HashMap<String, Tensor>,
-}
-
-impl Golden {
-    fn read() -> Self {
-        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
-        let json = std::fs::read_to_string(dir.join("t5_tiny.json")).expect("config");
-        let config = T5Config::from_json(&json).expect("valid config");
-        let tensors = candle_core::safetensors::load(dir.join("t5_tiny.safetensors"), &Device::Cpu)
-            .expect("tensors");
-        Self { config, tensors }
-    }
-
-    fn get(&self, name: &str) -> &Tensor {
-        self.tensors.get(name).unwrap_or_else(|| panic!("no golden tensor `{name}`"))
-    }
-
-    fn ids(&self, name: &str) -> Tensor {
-        self.get(name).to_dtype(DType::U32).expect("ids")
-    }
-
-    fn weights(&self) -> HashMap<String, Tensor> {
-        let model = self.tensors.iter();
-        model.filter_map(|(k, t)| Some((k.strip_prefix("model.")?.to_owned(), t.clone()))).collect()
-    }
-
-    fn model(&self) -> T5 {
-        T5::from_tensors(&self.config, &self.weights()).expect("model")
-    }
-
-    fn encoded(&self, model: &T5) -> Tensor {
-        model.encode(&self.ids("in.input_ids"), self.get("in.attention_mask")).expect("encode")
-    }
-}
-
-fn gap(a: &Tensor, b: &Tensor) -> f32 {
-    assert_eq!(a.dims(), b.dims());
-    (a - b).and_then(|d| d.abs()?.max_all()?.to_scalar::<f32>()).expect("gap")
-}
-
-fn floats(tensor: &Tensor) -> Vec<f32> {
-    tensor.flatten_all().and_then(|t| t.to_vec1()).expect("floats")
-}
 
 #[test]
 fn position_buckets_are_equal_for_every_distance() {

@@ -1,0 +1,180 @@
+//! What a caller may ask of generation, and its bounds.
+
+use std::ops::Range;
+
+use crate::{
+    error::{EncoderError, Result},
+    t5::T5Config,
+};
+
+/// Most ids of one generated sequence.
+pub const MAX_TOKENS: usize = 4096;
+/// Most beams or samples of one source.
+pub const MAX_WIDTH: usize = 64;
+/// Most rows (sources times beams or samples) of one call.
+pub const MAX_ROWS: usize = 1024;
+
+/// How sequences are generated.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GenerateOptions {
+    /// The search.
+    pub strategy: Strategy,
+    /// Most ids of one sequence, the end id included.
+    pub max_tokens: usize,
+    /// How a candidate's score depends on its length.
+    pub scoring: Scoring,
+    /// Ids that may be generated besides the end id; all when absent. Probabilities are those among the allowed ids.
+    pub allowed: Option<Range<u32>>,
+}
+
+/// The search for sequences.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Strategy {
+    /// The most probable id at each step: one candidate.
+    Greedy,
+    /// Beam search.
+    Beam {
+        /// Hypotheses kept at each step; at most half of the allowed ids.
+        beams: usize,
+        /// Candidates returned, at most `beams`.
+        candidates: usize,
+    },
+    /// Independent draws; equal ones are merged, so fewer may come back.
+    Sample(Sampling),
+}
+
+/// How ids are drawn. Filters apply in the order temperature, `top_k`, `top_p`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sampling {
+    /// Draws for each source.
+    pub samples: usize,
+    /// Logits are divided by it; above 0. Small values come near to greedy.
+    pub temperature: f32,
+    /// Only so many of the most probable ids are drawn; all when absent.
+    pub top_k: Option<usize>,
+    /// Only the most probable ids that together reach this probability are drawn (Holtzman et al., arXiv 1904.09751);
+    /// 1 for all.
+    pub top_p: f32,
+    /// Draw `i` of every source is a function of this, of `i` and of the source, whatever else is in the batch.
+    pub seed: u64,
+}
+
+/// A candidate's score is its log-probability divided by `length ^ length_penalty`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scoring {
+    /// 0 for the plain log-probability, 1 for the mean over ids; more favours long sequences.
+    pub length_penalty: f32,
+    /// What the length counts.
+    pub length: LengthCount,
+}
+
+/// What the length of a candidate counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LengthCount {
+    /// The ids generated, the end id included.
+    Generated,
+    /// The start id and the ids generated without the end id, as transformers 4.34 does: a sequence cut at `max_tokens`
+    /// counts one longer than under `Generated`, one that ended counts the same.
+    WithStart,
+}
+
+impl Default for GenerateOptions {
+    /// Greedy, at most 512 ids, mean log-probability.
+    fn default() -> Self {
+        Self {
+            strategy: Strategy::Greedy,
+            max_tokens: 512,
+            scoring: Scoring { length_penalty: 1.0, length: LengthCount::Generated },
+            allowed: None,
+        }
+    }
+}
+
+impl Scoring {
+    /// Score of a sequence of `generated` ids (the end id included).
+    pub(super) fn score(&self, log_probability: f32, generated: usize, ended: bool) -> f32 {
+        let start = usize::from(!ended && self.length == LengthCount::WithStart);
+        log_probability / ((generated + start) as f32).powf(self.length_penalty)
+    }
+
+    /// Score that the best candidate of a step may still reach, as the reference estimates it: at its present length.
+    pub(super) fn attainable(&self, log_probability: f32, generated: usize) -> f32 {
+        self.score(log_probability, generated, false)
+    }
+}
+
+impl GenerateOptions {
+    /// Rows that each source takes.
+    pub(super) fn width(&self) -> usize {
+        match &self.strategy {
+            Strategy::Greedy => 1,
+            Strategy::Beam { beams, .. } => *beams,
+            Strategy::Sample(sampling) => sampling.samples,
+        }
+    }
+
+    /// Checks every option for this many sources.
+    pub(super) fn check(&self, sources: usize, config: &T5Config) -> Result<()> {
+        let fail = |reason: String| Err(EncoderError::Request(reason));
+        let width = self.width();
+        if !(1..=MAX_WIDTH).contains(&width) {
+            return fail(format!("{width} beams or samples asked for, must be 1..={MAX_WIDTH}"));
+        }
+        if sources * width > MAX_ROWS {
+            return fail(format!(
+                "{sources} sources with {width} beams or samples each are over the bound of {MAX_ROWS} rows; split the \
+                 batch"
+            ));
+        }
+        if !(1..=MAX_TOKENS).contains(&self.max_tokens) {
+            return fail(format!("max_tokens is {}, must be 1..={MAX_TOKENS}", self.max_tokens));
+        }
+        if !(-10.0..=10.0).contains(&self.scoring.length_penalty) {
+            let found = self.scoring.length_penalty;
+            return fail(format!("length_penalty is {found}, must be -10..=10"));
+        }
+        let vocabulary = config.vocab_size;
+        let allowed = match &self.allowed {
+            None => vocabulary,
+            Some(ids) if ids.is_empty() || ids.end as usize > vocabulary => {
+                return fail(format!("allowed ids {ids:?} must be in 0..{vocabulary} and some"));
+            }
+            Some(ids) => ids.len() + usize::from(!ids.contains(&config.eos_token_id)),
+        };
+        match &self.strategy {
+            Strategy::Greedy => Ok(()),
+            Strategy::Beam { beams, candidates } => check_beam(*beams, *candidates, allowed),
+            Strategy::Sample(sampling) => sampling.check(),
+        }
+    }
+}
+
+fn check_beam(beams: usize, candidates: usize, allowed: usize) -> Result<()> {
+    let fail = |reason: String| Err(EncoderError::Request(reason));
+    if 2 * beams > allowed {
+        return fail(format!(
+            "{beams} beams need {} ids to choose from, {allowed} allowed",
+            2 * beams
+        ));
+    }
+    if !(1..=beams).contains(&candidates) {
+        return fail(format!("{candidates} candidates asked for, must be 1..={beams}, the beams"));
+    }
+    Ok(())
+}
+
+impl Sampling {
+    fn check(&self) -> Result<()> {
+        let fail = |reason: String| Err(EncoderError::Request(reason));
+        if !(1e-3..=100.0).contains(&self.temperature) {
+            return fail(format!("temperature is {}, must be 0.001..=100", self.temperature));
+        }
+        if self.top_k == Some(0) {
+            return fail("top_k is 0; leave it out to draw from all ids".into());
+        }
+        if !(f32::MIN_POSITIVE..=1.0).contains(&self.top_p) {
+            return fail(format!("top_p is {}, must be above 0 and at most 1", self.top_p));
+        }
+        Ok(())
+    }
+}

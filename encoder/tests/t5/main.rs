@@ -1,0 +1,5 @@
+//! T5: parity with the reference implementation, generation, tokenizers and conversion.
+
+mod generate;
+mod golden;
+mod parity;
