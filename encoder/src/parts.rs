@@ -62,7 +62,8 @@ pub(crate) fn group(parts: &Parts, grouping: &Grouping) -> Result<LevelTensors> 
     Ok(LevelTensors { vectors: unit_rows(&summed)?, weights, items })
 }
 
-fn sum_within(values: &Tensor, segments: &Arc<Segments>) -> Result<Tensor> {
+/// Sum of the values of each segment: [segments].
+pub(crate) fn sum_within(values: &Tensor, segments: &Arc<Segments>) -> Result<Tensor> {
     let ones = values.ones_like()?;
     Ok(ops::segment_weighted_sum(&values.unsqueeze(1)?, &ones, segments)?.squeeze(1)?)
 }

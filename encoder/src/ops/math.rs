@@ -58,6 +58,21 @@ pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     lanes.iter().sum::<f32>() + tail
 }
 
+/// Sum of squared differences, in the lanes of [`dot`].
+#[inline(always)]
+pub(crate) fn squared_distance(a: &[f32], b: &[f32]) -> f32 {
+    let mut lanes = [0f32; 8];
+    let (a8, a1) = a.as_chunks::<8>();
+    let (b8, b1) = b.as_chunks::<8>();
+    for (a, b) in a8.iter().zip(b8) {
+        for i in 0..8 {
+            lanes[i] += (a[i] - b[i]) * (a[i] - b[i]);
+        }
+    }
+    let tail: f32 = a1.iter().zip(b1).map(|(a, b)| (a - b) * (a - b)).sum();
+    lanes.iter().sum::<f32>() + tail
+}
+
 /// Turns logits into probabilities in place.
 #[inline(always)]
 pub(super) fn softmax(row: &mut [f32]) {
