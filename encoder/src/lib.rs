@@ -3,8 +3,8 @@
 //! It is the only room that knows candle and tokenizers. It is not a search engine: how encodings are compared, stored
 //! and ranked is the engine's business.
 
-#[allow(dead_code, unused_imports, reason = "the trainer's and the server's share follow")]
-mod atomas;
+#[allow(dead_code, reason = "the trainer's and the server's share follow")]
+pub mod atomas;
 mod config;
 mod contrastive;
 mod encoder;
