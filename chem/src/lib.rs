@@ -20,6 +20,7 @@ mod foreign;
 mod formula;
 mod graph;
 mod identity;
+mod isomers;
 pub mod limits;
 mod mol_block;
 mod molecule;

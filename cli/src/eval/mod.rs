@@ -7,6 +7,7 @@
 mod baseline;
 mod data;
 mod report;
+mod stereo;
 mod tune;
 
 use std::path::PathBuf;
@@ -37,6 +38,9 @@ pub(crate) struct Args {
     /// Seek the best level weights on the first third of the captions, and report on the others
     #[arg(long)]
     tune: bool,
+    /// Ask instead whether a caption that names the stereoisomer ranks it before its twin
+    #[arg(long)]
+    stereo: bool,
     /// Take this many captions only
     #[arg(long)]
     limit: Option<usize>,
@@ -48,6 +52,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let model = args.model.load()?;
     let readable = |molecule: &Molecule| model.check_molecule(molecule).is_ok();
     let benchmark = Benchmark::read(&args.data, args.limit.unwrap_or(usize::MAX), readable)?;
+    let weights = model.config().level_weights;
+    let weights =
+        LevelWeights { global: weights.global, fragment: weights.fragment, token: weights.token };
+    if args.stereo {
+        println!("{}", stereo::table(&model, &benchmark, &weights)?);
+        return Ok(());
+    }
     let mut report = Report::new(&benchmark);
     if !args.no_baseline {
         baseline::rank(&benchmark, &mut report);
@@ -57,9 +68,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         println!("{}", tune::tune(&vectors, args.candidates.iter().copied().max().unwrap_or(100)));
         return Ok(());
     }
-    let weights = model.config().level_weights;
-    let weights =
-        LevelWeights { global: weights.global, fragment: weights.fragment, token: weights.token };
     for setting in Setting::ALL {
         report.add(setting, "global vector", vectors.rank(setting, None));
         for &candidates in &args.candidates {
