@@ -26,3 +26,6 @@ pub const MAX_SMARTS_ATOMS: usize = 200;
 pub const MAX_SMARTS_DEPTH: usize = 32;
 /// Most pairs of atoms that one match of a SMARTS tries.
 pub const MAX_MATCH_STEPS: usize = 200_000;
+
+/// Matches of a SMARTS pattern that are listed for one molecule.
+pub const MAX_MATCHES: usize = 1_000;

@@ -2,7 +2,9 @@
 
 use crate::error::{ChemError, Place};
 use crate::foreign::{self, ForeignPattern};
-use crate::limits::{MAX_MATCH_STEPS, MAX_SMARTS_ATOMS, MAX_SMARTS_BYTES, MAX_SMARTS_DEPTH};
+use crate::limits::{
+    MAX_MATCH_STEPS, MAX_MATCHES, MAX_SMARTS_ATOMS, MAX_SMARTS_BYTES, MAX_SMARTS_DEPTH,
+};
 use crate::molecule::{Molecule, limit};
 use crate::screen::Screen;
 
@@ -74,8 +76,33 @@ impl Pattern {
     ///
     /// Fails with [`ChemError::TooHard`] after [`MAX_MATCH_STEPS`] steps, a step being a pair of atoms that fit.
     pub fn is_in(&self, molecule: &Molecule, stereo: PatternStereo) -> Result<bool, ChemError> {
+        Ok(!self.first_matches(molecule, stereo, 1)?.is_empty())
+    }
+
+    /// Where the pattern is in the molecule: the atoms of each match, ascending; matches of the same atoms count once, and no
+    /// more than [`MAX_MATCHES`] are given.
+    ///
+    /// Fails as [`Self::is_in`] does.
+    pub fn matches(
+        &self,
+        molecule: &Molecule,
+        stereo: PatternStereo,
+    ) -> Result<Vec<Vec<u32>>, ChemError> {
+        let mut matches = self.first_matches(molecule, stereo, MAX_MATCHES)?;
+        matches.iter_mut().for_each(|atoms| atoms.sort_unstable());
+        matches.sort_unstable();
+        matches.dedup();
+        Ok(matches)
+    }
+
+    fn first_matches(
+        &self,
+        molecule: &Molecule,
+        stereo: PatternStereo,
+        most: usize,
+    ) -> Result<Vec<Vec<u32>>, ChemError> {
         let stereo = stereo == PatternStereo::Respected;
-        foreign::has_match(&self.foreign, molecule.foreign(), stereo, MAX_MATCH_STEPS)
+        foreign::matches(&self.foreign, molecule.foreign(), stereo, MAX_MATCH_STEPS, most)
     }
 }
 

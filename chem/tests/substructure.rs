@@ -57,6 +57,14 @@ fn matches_agree_with_rdkit_and_the_screen_never_hides_one() {
             }
         }
         assert_eq!(found, expected, "{smarts}");
+        for counted in line["unique_matches_first40"].as_array().into_iter().flatten() {
+            let (at, count) = (counted[0].as_u64(), counted[1].as_u64());
+            let Some(molecule) = at.and_then(|at| molecules[at as usize].as_ref()) else {
+                continue;
+            };
+            let matches = pattern.matches(molecule, stereo).expect("within the budget");
+            assert_eq!(Some(matches.len() as u64), count, "{smarts} in line {at:?}");
+        }
     }
     // What the screen is for: of the pairs without a match it leaves out most.
     let without = screened - matched;

@@ -13,7 +13,7 @@ mod wording;
 
 pub(crate) use describe::{Descriptors, Stereo, descriptors, identity, stereo};
 pub(crate) use edit::{keep_part, set_charges};
-pub(crate) use pattern::{ForeignPattern, certain, has_match, read_pattern};
+pub(crate) use pattern::{ForeignPattern, certain, matches, read_pattern};
 pub(crate) use perceive::{coordinates, topology};
 pub(crate) use read::{from_inchi, from_mol_block, from_smiles};
 pub(crate) use scaffold::scaffold;

@@ -5,8 +5,8 @@ use crate::error::{ChemError, Place};
 use crate::screen::{Certain, CertainAtom, CertainBond, Demand};
 use crate::topology::Order;
 use cosmolkit::{
-    AtomQueryPredicate, BondOrder, BondQueryPredicate, QueryGraph, QueryNode, SmartsParseError,
-    SmartsParseParams, SubstructMatchParams, parse_smarts_with_params,
+    AtomQueryPredicate, BondOrder, BondQueryPredicate, MatchResult, QueryGraph, QueryNode,
+    SmartsParseError, SmartsParseParams, SubstructMatchParams, parse_smarts_with_params,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -33,18 +33,20 @@ pub(crate) fn read_pattern(text: &str) -> Result<ForeignPattern, ChemError> {
     })
 }
 
-/// Whether the pattern is in the molecule; `steps` bounds the pairs of atoms that are tried.
-pub(crate) fn has_match(
+/// At most `most` matches of the pattern in the molecule, distinct by atom set: for each its atoms in the pattern's order.
+/// `steps` bounds the pairs of atoms that are tried.
+pub(crate) fn matches(
     pattern: &ForeignPattern,
     molecule: &Foreign,
     stereo: bool,
     steps: usize,
-) -> Result<bool, ChemError> {
+    most: usize,
+) -> Result<Vec<Vec<u32>>, ChemError> {
     guard("matching a SMARTS", molecule.size(), || {
         let left = Arc::new(AtomicUsize::new(steps));
         let budget = Arc::clone(&left);
         let params = SubstructMatchParams {
-            max_matches: 1,
+            max_matches: most,
             use_chirality: stereo,
             // Refusing every further pair ends the search within a few steps, recursive parts too.
             extra_atom_check: Some(Arc::new(move |_, _, _, _| {
@@ -60,7 +62,8 @@ pub(crate) fn has_match(
         let found = found.map_err(|error| ChemError::Unsupported {
             reason: format!("{error}; write the SMARTS without it"),
         })?;
-        Ok(!found.is_empty())
+        let atoms = |m: MatchResult| m.atom_mapping.into_iter().map(|atom| atom as u32).collect();
+        Ok(found.into_iter().map(atoms).collect())
     })
 }
 
