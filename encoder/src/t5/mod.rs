@@ -11,6 +11,7 @@ mod encoder;
 pub mod generate;
 mod layers;
 mod loss;
+pub mod tokenizer;
 pub(crate) mod weights;
 
 use std::{collections::HashMap, path::Path};

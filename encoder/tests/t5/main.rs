@@ -3,3 +3,4 @@
 mod generate;
 mod golden;
 mod parity;
+mod tokenizer;
