@@ -56,12 +56,7 @@ wanted_rust() { sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml; }
 ensure_rust() {
     local wanted
     wanted="$(wanted_rust)"
-    if ! command -v cargo >/dev/null && [ "$(id -u)" -eq 0 ] && debian_has rustup; then
-        install_packages rustup
-    fi
-    command -v cargo >/dev/null || fail "Rust is missing. Install rustup as https://rustup.rs says:
-    curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --profile minimal --default-toolchain $wanted
-and run this again."
+    command -v cargo >/dev/null || command -v rustup >/dev/null || install_rustup
     if command -v rustup >/dev/null && ! rustup toolchain list | grep -q "^$wanted"; then
         say "installing Rust $wanted with rustup"
         rustup toolchain install "$wanted" --profile minimal --component rustfmt --component clippy
@@ -69,6 +64,26 @@ and run this again."
     local found
     found="$(rustc --version | cut -d' ' -f2)"
     at_least "$wanted" "$found" || fail "Rust $found is too old: $wanted is needed, and rustup installs it"
+}
+
+# Debian's own rustup where there is one; else rustup's installer, checked against the digest that lies beside it. The latter
+# writes to ~/.cargo and ~/.rustup alone, and leaves the shell's profile as it is.
+install_rustup() {
+    if [ "$(id -u)" -eq 0 ] && debian_has rustup; then
+        install_packages rustup
+        return
+    fi
+    local host dir
+    host="$(uname -m)-unknown-linux-gnu"
+    dir="$(mktemp -d)"
+    say "installing rustup from static.rust-lang.org into ${CARGO_HOME:-$HOME/.cargo}"
+    (cd "$dir" && for file in rustup-init rustup-init.sha256; do
+        curl --proto '=https' --tlsv1.2 -sSfO "https://static.rust-lang.org/rustup/dist/$host/$file"
+    done && sed 's/ .*/  rustup-init/' rustup-init.sha256 | sha256sum --check --quiet) ||
+        fail "rustup could not be fetched. Install Rust $(wanted_rust) as https://rustup.rs says and run this again."
+    chmod +x "$dir/rustup-init"
+    "$dir/rustup-init" -y -q --no-modify-path --profile minimal --default-toolchain none
+    rm -r "$dir"
 }
 
 debian_has() {
