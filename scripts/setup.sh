@@ -79,7 +79,7 @@ install_rustup() {
     say "installing rustup from static.rust-lang.org into ${CARGO_HOME:-$HOME/.cargo}"
     (cd "$dir" && for file in rustup-init rustup-init.sha256; do
         curl --proto '=https' --tlsv1.2 -sSfO "https://static.rust-lang.org/rustup/dist/$host/$file"
-    done && sed 's/ .*/  rustup-init/' rustup-init.sha256 | sha256sum --check --quiet) ||
+    done && echo "$(grep -oE '^[0-9a-f]{64}' rustup-init.sha256)  rustup-init" | sha256sum --check --quiet) ||
         fail "rustup could not be fetched. Install Rust $(wanted_rust) as https://rustup.rs says and run this again."
     chmod +x "$dir/rustup-init"
     "$dir/rustup-init" -y -q --no-modify-path --profile minimal --default-toolchain none
