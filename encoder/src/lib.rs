@@ -18,6 +18,7 @@ mod minilm;
 mod model;
 mod molecule;
 mod ops;
+pub mod overlap;
 mod params;
 mod parts;
 mod phrases;
