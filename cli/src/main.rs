@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, reason = "a command line program prints")]
 
 mod connect;
+mod convert;
 mod demo;
 mod error;
 mod eval;
@@ -48,6 +49,8 @@ enum Command {
     Eval(eval::Args),
     /// Train a model on pairs of molecule and text.
     Train(train::Args),
+    /// Turn a published checkpoint of T5 or Atomas into a model directory.
+    Convert(convert::Args),
     /// Say what a server or a data directory holds.
     Info(info::Args),
 }
@@ -79,6 +82,7 @@ fn run(command: Command) -> error::Result<()> {
         Command::Import(args) => in_runtime(Box::pin(import::run(args))),
         Command::Search(args) => in_runtime(Box::pin(search::run(args))),
         Command::Info(args) => in_runtime(Box::pin(info::run(args))),
+        Command::Convert(args) => convert::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Train(args) => train::run(&args),
     }

@@ -7,6 +7,7 @@
 pub mod atomas;
 mod config;
 mod contrastive;
+pub mod convert;
 mod encoder;
 mod encoding;
 mod error;

@@ -1,6 +1,9 @@
 //! The named weights of a model: their specification, their beginnings, and their way to and from safetensors.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::Path,
+};
 
 use candle_core::{DType, Device, Tensor, Var};
 use rand::{Rng, SeedableRng, rngs::StdRng};
@@ -67,8 +70,19 @@ impl Params {
         let fail = |reason: String| EncoderError::Model { path: path.to_path_buf(), reason };
         let bytes =
             std::fs::read(path).map_err(|source| EncoderError::Io { path: path.into(), source })?;
-        let mut stored = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu)
+        let stored = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu)
             .map_err(|e| fail(format!("not a readable safetensors file: {e}")))?;
+        Self::from_stored(stored, specs, path)
+    }
+
+    /// Checks stored tensors against the specification: no name missing or extra, every shape right, every dtype a float of
+    /// at most 32 bits. `path` is only named.
+    pub(crate) fn from_stored(
+        mut stored: HashMap<String, Tensor>,
+        specs: &[ParamSpec],
+        path: &Path,
+    ) -> Result<Self> {
+        let fail = |reason: String| EncoderError::Model { path: path.to_path_buf(), reason };
         let mut params = Self::default();
         for spec in specs {
             let tensor = stored
@@ -80,10 +94,10 @@ impl Params {
                     "tensor `{name}` has shape {found:?}, the config says {wanted:?}"
                 )));
             }
-            if !matches!(tensor.dtype(), DType::F16 | DType::F32) {
+            if !matches!(tensor.dtype(), DType::F16 | DType::BF16 | DType::F32) {
                 let (name, found) = (&spec.name, tensor.dtype());
                 return Err(fail(format!(
-                    "tensor `{name}` has dtype {found:?}, expected F16 or F32"
+                    "tensor `{name}` has dtype {found:?}, expected F16, BF16 or F32"
                 )));
             }
             params.insert(&spec.name, tensor.to_dtype(DType::F32)?);

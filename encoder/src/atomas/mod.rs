@@ -18,4 +18,5 @@ mod parity;
 mod polymerise;
 
 pub use config::{AtomasConfig, AtomasKind, Padding};
+pub(crate) use network::Network;
 pub use objective::LossWeights;

@@ -26,7 +26,11 @@ pub use self::{
     loss::{IGNORED, LmLoss, Targets},
 };
 use self::{decoder::DecoderStack, encoder::EncoderStack, layers::Linear};
-use crate::error::{EncoderError, Result};
+use crate::{
+    error::{EncoderError, Result},
+    fingerprint,
+    params::Params,
+};
 
 /// A T5 with its weights, in f32.
 ///
@@ -86,17 +90,31 @@ impl T5 {
     /// Names the weight that is missing, extra, or of another shape or dtype than the config says.
     pub fn from_safetensors(config: &T5Config, path: &Path) -> Result<Self> {
         config.check()?;
+        let fail = |reason: String| EncoderError::Model { path: path.to_path_buf(), reason };
         let bytes =
             std::fs::read(path).map_err(|source| EncoderError::Io { path: path.into(), source })?;
-        let mut stored =
-            candle_core::safetensors::load_buffer(&bytes, &Device::Cpu).map_err(|e| {
-                EncoderError::Model {
-                    path: path.to_path_buf(),
-                    reason: format!("not a readable safetensors file: {e}"),
-                }
-            })?;
+        let mut stored = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu)
+            .map_err(|e| fail(format!("not a readable safetensors file: {e}")))?;
         drop(bytes);
-        Self::from_tensors(config, &weights::take(&mut stored, "", config, path)?)
+        weights::drop_copies(&mut stored, "", config, path)?;
+        let params = Params::from_stored(stored, &weights::specs(config), path)?;
+        Self::load(config, |name, _| params.get(name))
+    }
+
+    /// Opens a model directory (`config.json`, `model.safetensors`, `tokenizer.json`, `SHA256SUMS`), as
+    /// [`crate::convert`] writes it.
+    ///
+    /// # Errors
+    /// Names the file, and the weight or key, that is missing or differs.
+    pub fn open(dir: &Path) -> Result<(Self, tokenizer::T5Tokenizer)> {
+        fingerprint::verify(dir)?;
+        let path = dir.join("config.json");
+        let json = std::fs::read_to_string(&path)
+            .map_err(|source| EncoderError::Io { path: path.clone(), source })?;
+        let config = T5Config::from_json(&json)
+            .map_err(|e| EncoderError::Model { path, reason: e.to_string() })?;
+        let tokenizer = tokenizer::T5Tokenizer::load(&dir.join("tokenizer.json"), &config)?;
+        Ok((Self::from_safetensors(&config, &dir.join("model.safetensors"))?, tokenizer))
     }
 
     /// The model's shape.

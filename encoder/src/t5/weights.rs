@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, path::Path};
 
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 
 use super::{FeedForwardKind, T5Config};
 use crate::{
@@ -87,74 +87,126 @@ fn normal(fan: usize) -> Init {
     Init::Normal((1.0 / fan as f32).sqrt())
 }
 
-/// Takes a T5's weights out of `stored`, checks them against the config and turns them to f32. Names may carry `prefix`
-/// (`molt5.` in an Atomas checkpoint); names without it stay in `stored`, which keeps what is not this model's.
+/// Removes from `stored` what checkpoints hold besides the weights of [`specs`], each name behind `prefix` (`molt5.` in an
+/// Atomas checkpoint): the embedding under its other names, which must equal it, and a table that nothing reads. An
+/// embedding that stands only under another name gets its own.
 ///
 /// # Errors
-/// Names the weight that is missing, has another shape or dtype, repeats the embedding with other numbers, or carries the
-/// prefix and is unknown. `path` is only named.
-pub(crate) fn take(
+/// Names the copy that differs.
+pub(crate) fn drop_copies(
     stored: &mut HashMap<String, Tensor>,
     prefix: &str,
     config: &T5Config,
     path: &Path,
-) -> Result<HashMap<String, Tensor>> {
-    let fail = |reason: String| EncoderError::Model { path: path.to_path_buf(), reason };
-    let mut taken = HashMap::new();
-    for spec in specs(config) {
-        let name = format!("{prefix}{}", spec.name);
-        let found = stored.remove(&name).or_else(|| embedding_alias(stored, prefix, &spec.name));
-        let tensor = found.ok_or_else(|| fail(format!("tensor `{name}` is missing")))?;
-        if tensor.dims() != spec.shape {
-            let (found, wanted) = (tensor.dims(), &spec.shape);
-            return Err(fail(format!(
-                "tensor `{name}` has shape {found:?}, the config says {wanted:?}"
-            )));
-        }
-        if !matches!(tensor.dtype(), DType::F16 | DType::BF16 | DType::F32) {
-            let found = tensor.dtype();
-            return Err(fail(format!(
-                "tensor `{name}` has dtype {found:?}, expected F16, BF16 or F32"
-            )));
-        }
-        taken.insert(spec.name, tensor.to_dtype(DType::F32)?);
-    }
-    repeated(stored, prefix, &taken, config).map_err(fail)?;
-    match stored.keys().filter(|name| name.starts_with(prefix)).min() {
-        Some(extra) => Err(fail(format!("tensor `{extra}` is not part of this T5"))),
-        None => Ok(taken),
-    }
-}
-
-/// The embedding under another of its names.
-fn embedding_alias(stored: &HashMap<String, Tensor>, prefix: &str, name: &str) -> Option<Tensor> {
-    if name != "shared.weight" {
-        return None;
-    }
-    ALIASES.iter().find_map(|alias| stored.get(&format!("{prefix}{alias}")).cloned())
-}
-
-/// Removes what checkpoints hold twice, after a look that it is the same.
-fn repeated(
-    stored: &mut HashMap<String, Tensor>,
-    prefix: &str,
-    taken: &HashMap<String, Tensor>,
-    config: &T5Config,
-) -> std::result::Result<(), String> {
+) -> Result<()> {
     stored.remove(&format!("{prefix}{UNUSED}"));
+    let embedding = format!("{prefix}shared.weight");
     let head = config.tie_word_embeddings.then_some("lm_head.weight");
     for alias in ALIASES.into_iter().chain(head) {
-        let Some(copy) = stored.remove(&format!("{prefix}{alias}")) else { continue };
-        if !equal(&taken["shared.weight"], &copy).unwrap_or(false) {
-            return Err(format!("tensor `{prefix}{alias}` should equal `{prefix}shared.weight`"));
+        let name = format!("{prefix}{alias}");
+        let Some(copy) = stored.remove(&name) else { continue };
+        let shared = stored.entry(embedding.clone()).or_insert_with(|| copy.clone());
+        if !equal(shared, &copy)? {
+            let reason = format!("tensor `{name}` should equal `{embedding}`");
+            return Err(EncoderError::Model { path: path.to_path_buf(), reason });
         }
     }
     Ok(())
 }
 
 fn equal(a: &Tensor, b: &Tensor) -> Result<bool> {
-    if a.dims() != b.dims() {
+    if a.dims() != b.dims() || a.dtype() != b.dtype() {
         return Ok(false);
     }
-    Ok(a.eq(&b.to_dtype(a.dtype())?)?.min_all()?.to_scalar::<u8>()? == 1)
+    Ok(a.eq(b)?.min_all()?.to_scalar::<u8>()? == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{DType, Device};
+
+    use super::*;
+    use crate::{params::Params, t5::T5};
+
+    fn config(tied: bool) -> T5Config {
+        let json = serde_json::json!({
+            "model_type": "t5", "vocab_size": 12, "d_model": 4, "d_kv": 2, "d_ff": 6, "num_layers": 1, "num_heads": 2,
+            "feed_forward_proj": if tied { "relu" } else { "gated-gelu" }, "tie_word_embeddings": tied,
+        });
+        T5Config::from_json(&json.to_string()).expect("valid")
+    }
+
+    fn stored(config: &T5Config) -> HashMap<String, Tensor> {
+        let params = Params::initialise(&specs(config), 5).expect("initialise");
+        specs(config)
+            .into_iter()
+            .map(|spec| (spec.name.clone(), params.get(&spec.name).expect("weight")))
+            .collect()
+    }
+
+    fn read(config: &T5Config, tensors: &HashMap<String, Tensor>) -> Result<T5> {
+        let dir = tempfile::tempdir().expect("directory");
+        let file = dir.path().join("model.safetensors");
+        candle_core::safetensors::save(tensors, &file).expect("save");
+        T5::from_safetensors(config, &file)
+    }
+
+    #[test]
+    fn both_kinds_are_read_and_run_and_all_their_weights_are_used() {
+        for tied in [false, true] {
+            let config = config(tied);
+            let mut left: Vec<String> = specs(&config).into_iter().map(|s| s.name).collect();
+            let tensors = stored(&config);
+            let model = T5::load(&config, |name, shape| {
+                left.retain(|other| other != name);
+                assert_eq!(tensors[name].dims(), shape);
+                Ok(tensors[name].clone())
+            });
+            assert!(left.is_empty(), "{left:?} not read");
+            let model = model.expect("model");
+            let ids = Tensor::new(&[[3u32, 4, 1], [5, 1, 0]], &Device::Cpu).expect("ids");
+            let mask = Tensor::new(&[[1u8, 1, 1], [1, 1, 0]], &Device::Cpu).expect("mask");
+            let hidden = model.encode(&ids, &mask).expect("encode");
+            let logits = model.decode(&ids, &hidden, &mask).and_then(|d| model.logits(&d));
+            assert_eq!(logits.expect("logits").dims(), [2, 3, 12]);
+        }
+    }
+
+    #[test]
+    fn copies_of_the_embedding_must_be_equal_and_may_stand_alone() {
+        for tied in [false, true] {
+            let config = config(tied);
+            let mut tensors = stored(&config);
+            let shared = tensors["shared.weight"].clone();
+            tensors.insert(ALIASES[0].into(), shared.clone());
+            tensors.insert(UNUSED.into(), shared.clone());
+            assert!(read(&config, &tensors).is_ok());
+            tensors.remove("shared.weight");
+            assert!(read(&config, &tensors).is_ok());
+            tensors.insert(ALIASES[1].into(), shared.affine(2.0, 0.0).expect("twice"));
+            let error = read(&config, &tensors).expect_err("differs").to_string();
+            assert!(error.contains("should equal"), "{error}");
+        }
+    }
+
+    #[test]
+    fn missing_extra_and_wrong_weights_are_named() {
+        let config = config(false);
+        let name = "encoder.block.0.layer.1.DenseReluDense.wi_1.weight";
+        let changed = |change: &dyn Fn(&mut HashMap<String, Tensor>)| {
+            let mut tensors = stored(&config);
+            change(&mut tensors);
+            read(&config, &tensors).expect_err("differs").to_string()
+        };
+        let zeros = |dtype| Tensor::zeros((6, 4), dtype, &Device::Cpu).expect("zeros");
+        let missing = changed(&|t| drop(t.remove(name)));
+        assert!(missing.contains(name) && missing.contains("missing"), "{missing}");
+        let extra = changed(&|t| drop(t.insert("encoder.extra".into(), zeros(DType::F32))));
+        assert!(extra.contains("encoder.extra") && extra.contains("not part"), "{extra}");
+        let shape =
+            changed(&|t| drop(t.insert(name.into(), zeros(DType::F32).t().expect("turned"))));
+        assert!(shape.contains(name) && shape.contains("[4, 6]"), "{shape}");
+        let dtype = changed(&|t| drop(t.insert(name.into(), zeros(DType::I64))));
+        assert!(dtype.contains(name) && dtype.contains("I64"), "{dtype}");
+    }
 }
