@@ -95,7 +95,8 @@ fn build(args: &Args, vectors: &[Vec<f32>]) -> Result<(HnswIndex, f64), Box<dyn 
 /// The true neighbors of each query.
 fn truth(index: &HnswIndex, queries: &[Vec<f32>]) -> Result<Vec<Vec<i64>>, Box<dyn Error>> {
     let nearest = |query: &Vec<f32>| {
-        let found = index.flat().search(query, K, None)?;
+        let params = SearchParams { k: K, ef: K, exact: true, accept: None };
+        let found = index.search(query, params)?.neighbors;
         Ok(found.iter().map(|neighbor| neighbor.id as i64).collect())
     };
     queries.iter().map(nearest).collect()

@@ -42,7 +42,7 @@ fn levels(
     target: &Encoded,
 ) -> Result<Vec<LevelExplanation>> {
     let weights = &request.weights;
-    let global = live.index(request.target).flat().score(&query.global, &target.global)?;
+    let global = live.index(request.target).score(&query.global, &target.global)?;
     let parts = [
         (LevelName::Fragment, weights.fragment, &query.levels.fragments, &target.levels.fragments),
         (LevelName::Token, weights.token, &query.levels.tokens, &target.levels.tokens),

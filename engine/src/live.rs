@@ -171,8 +171,8 @@ fn index_config(info: &CollectionInfo, exact_below: usize) -> HnswConfig {
 
 fn side_stats(index: &HnswIndex) -> SideStats {
     SideStats {
-        vectors: index.flat().len() as u64,
-        tombstones: index.flat().tombstones() as u64,
+        vectors: index.len() as u64,
+        tombstones: index.tombstones() as u64,
         linked: index.linked() as u64,
         memory_bytes: index.memory_bytes() as u64,
     }

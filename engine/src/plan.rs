@@ -39,7 +39,7 @@ pub(crate) fn choose(
     };
     let Some(filter) = &request.filter else { return Ok(Plan::Index { ef, exact }) };
     let view = store.view();
-    let sample = live.index(request.target).flat().sample(SAMPLE);
+    let sample = live.index(request.target).sample(SAMPLE);
     let records = view.records(live.number, &sample)?;
     let passing = records.iter().flatten().filter(|record| filter.matches(record)).count();
     if passing * SAMPLE < FEW * sample.len() || passing == 0 {
@@ -61,7 +61,7 @@ pub(crate) fn run(
     let (ef, exact) = match plan {
         Plan::Among(versions) => {
             let neighbors = index.search_among(query, versions, k)?;
-            return Ok(Found { neighbors, exact: true });
+            return Ok(Found { neighbors, exact: true, stopped_early: false });
         }
         Plan::Index { ef, exact } => (*ef, *exact),
     };

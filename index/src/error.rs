@@ -1,5 +1,7 @@
 //! The errors of this room.
 
+use std::{io::ErrorKind, path::PathBuf};
+
 /// Why an index could not be made, or refused what it was given.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum IndexError {
@@ -52,12 +54,49 @@ pub enum IndexError {
         /// Its capacity.
         capacity: usize,
     },
+    /// The file of a graph could not be read or written.
+    #[error("{path}: {reason}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What kind of failure.
+        kind: ErrorKind,
+        /// What the system said.
+        reason: String,
+    },
+    /// The file of a graph is damaged.
+    #[error("{path} is damaged: {reason}; remove it, and the graph is built again")]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The file is of another index, or of another version of the format.
+    #[error("{path} does not fit this index: {reason}; remove it, and the graph is built again")]
+    ForeignGraph {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        reason: String,
+    },
 }
 
 impl IndexError {
     /// Whether another argument would have been taken.
     pub fn is_callers_fault(&self) -> bool {
-        !matches!(self, Self::IdTaken { .. } | Self::Full { .. })
+        match self {
+            Self::Parameter { .. }
+            | Self::Dimension { .. }
+            | Self::NotFinite { .. }
+            | Self::ZeroNorm
+            | Self::TooLong { .. } => true,
+            Self::IdTaken { .. }
+            | Self::Full { .. }
+            | Self::File { .. }
+            | Self::Corrupt { .. }
+            | Self::ForeignGraph { .. } => false,
+        }
     }
 }
 

@@ -83,17 +83,18 @@ impl FlatIndex {
         accept: Option<Accept<'_>>,
     ) -> Result<Vec<Neighbor>> {
         let query = self.prepare(query)?;
-        Ok(self.scan(&query, k, 0..self.points.len(), accept).into_sorted())
+        Ok(self.scan_all(&query, k, accept).into_sorted())
     }
 
     /// The k nearest of the live vectors under these identifiers, nearest first.
     pub fn search_among(&self, query: &[f32], ids: &[u64], k: usize) -> Result<Vec<Neighbor>> {
         let query = self.prepare(query)?;
-        let mut nearest = Nearest::new(k);
-        for point in self.points.find(ids) {
-            nearest.push(self.neighbor(&query, point));
-        }
-        Ok(nearest.into_sorted())
+        Ok(self.scan_among(&query, ids, k).into_sorted())
+    }
+
+    /// Whether a live vector has this identifier.
+    pub fn contains(&self, id: u64) -> bool {
+        !self.points.find(&[id]).is_empty()
     }
 
     /// The score that a search with this query gives to this vector.
@@ -122,17 +123,21 @@ impl FlatIndex {
         Neighbor { id: point.id, distance: self.metric.distance(query, &point.vector) }
     }
 
-    /// The k nearest in a range of slots, by all cores when the range is long.
-    pub(crate) fn scan(
-        &self,
-        query: &[f32],
-        k: usize,
-        range: Range<usize>,
-        accept: Option<Accept<'_>>,
-    ) -> Nearest {
+    /// The k nearest of the live vectors under these identifiers; the query is prepared.
+    pub(crate) fn scan_among(&self, query: &[f32], ids: &[u64], k: usize) -> Nearest {
+        let mut nearest = Nearest::new(k);
+        for point in self.points.find(ids) {
+            nearest.push(self.neighbor(query, point));
+        }
+        nearest
+    }
+
+    /// The k nearest of all, by all cores when they are many; the query is prepared.
+    pub(crate) fn scan_all(&self, query: &[f32], k: usize, accept: Option<Accept<'_>>) -> Nearest {
         if k == 0 {
             return Nearest::new(0);
         }
+        let range = 0..self.points.len();
         if range.len() < 2 * SCAN_CHUNK {
             return self.scan_chunk(query, k, range, accept);
         }

@@ -1,77 +1,90 @@
-//! The only file that names `hnsw_rs`, and the guard around it.
+//! The only file that names `hnsw_rs`, and the guard around it: it builds a graph, whose links are then taken out.
 //!
-//! The library exits the process on a large `m`, panics on a wrong dimension or NaN, takes an identifier twice, and its
-//! filtered search may return what the filter refuses. So parameters and vectors are checked before they come here, slots
-//! are inserted once each, its filter is not used, and a panic of its own marks the graph broken: the caller then searches
-//! exactly. Points are inserted by one thread at a time: two insertions can each hold the lock that the other waits for,
-//! and one thread also makes the same graph of the same insertions.
+//! The library exits the process on a large `m`, panics on a wrong dimension or NaN and takes an identifier twice. So
+//! parameters and vectors are checked before they come here, rows are inserted once each, and a panic of its own gives no
+//! graph. Points are inserted by one thread: two insertions can each hold the lock that the other waits for, and one thread
+//! also makes the same graph of the same rows.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use hnsw_rs::prelude::{Distance, Hnsw};
 
-use crate::Metric;
+use crate::{
+    Metric,
+    layers::{Layers, MAX_HEIGHT},
+};
 
-/// Layers of the graph; the library allows no more.
-const LAYERS: usize = 16;
-
-/// A graph over the slots of an index.
-pub(crate) struct Graph {
-    hnsw: Hnsw<'static, Arc<[f32]>, GraphDistance>,
-    broken: AtomicBool,
-    turn: Mutex<()>,
+/// The vectors to be linked.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows<'a> {
+    pub(crate) metric: Metric,
+    pub(crate) dim: usize,
+    /// `dim` numbers a row, prepared by the metric.
+    pub(crate) numbers: &'a [f32],
 }
 
-/// The library keeps a list of items per point; the list here is one item long, and the item is the vector, shared.
-struct GraphDistance(Metric);
+impl<'a> Rows<'a> {
+    pub(crate) fn len(&self) -> usize {
+        self.numbers.len() / self.dim
+    }
 
-impl Distance<Arc<[f32]>> for GraphDistance {
-    fn eval(&self, a: &[Arc<[f32]>], b: &[Arc<[f32]>]) -> f32 {
+    pub(crate) fn get(&self, row: u32) -> &'a [f32] {
+        &self.numbers[row as usize * self.dim..][..self.dim]
+    }
+}
+
+/// The library keeps a list of items per point; the list here is the number of a row.
+struct BetweenRows<'a>(Rows<'a>);
+
+impl Distance<u32> for BetweenRows<'_> {
+    fn eval(&self, a: &[u32], b: &[u32]) -> f32 {
         match (a, b) {
-            ([a], [b]) => self.0.graph_distance(a, b),
+            ([a], [b]) => self.0.metric.graph_distance(self.0.get(*a), self.0.get(*b)),
             _ => f32::MAX,
         }
     }
 }
 
-impl Graph {
-    /// `m` from 2 to 255 and `ef_construction` above zero, which the caller has checked.
-    pub(crate) fn new(metric: Metric, m: usize, ef_construction: usize) -> Self {
-        // Only a hint for its first allocation, which an empty collection should not pay for.
-        let expected = 1024;
-        Self {
-            hnsw: Hnsw::new(m, expected, LAYERS, ef_construction, GraphDistance(metric)),
-            broken: AtomicBool::new(false),
-            turn: Mutex::new(()),
+/// Builds a graph over all rows; `m` from 2 to 255 and `ef_construction` above zero, which the caller has checked.
+/// `None` when it was told to stop, or when the library failed.
+pub(crate) fn build(
+    rows: Rows<'_>,
+    m: usize,
+    ef_construction: usize,
+    stop: &dyn Fn() -> bool,
+) -> Option<Layers> {
+    let work = || {
+        let hnsw = Hnsw::new(m, rows.len(), MAX_HEIGHT + 1, ef_construction, BetweenRows(rows));
+        for row in 0..rows.len() {
+            if stop() {
+                return None;
+            }
+            hnsw.insert((&[row as u32], row));
+        }
+        Some(links(&hnsw, rows.len(), m))
+    };
+    catch_unwind(AssertUnwindSafe(work)).ok().flatten()
+}
+
+/// Takes the links out. A row of the library may name a point that is not on its layer; such links are left out.
+fn links(hnsw: &Hnsw<'_, u32, BetweenRows<'_>>, rows: usize, m: usize) -> Layers {
+    let points = hnsw.get_point_indexation();
+    let mut heights = vec![0; rows];
+    for layer in 0..=MAX_HEIGHT {
+        for point in points.get_layer_iterator(layer) {
+            heights[point.get_origin_id()] = layer;
         }
     }
-
-    /// Links a slot that was not linked before; false when the graph is broken.
-    pub(crate) fn link(&self, slot: usize, vector: &Arc<[f32]>) -> bool {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        self.guard(|| self.hnsw.insert((std::slice::from_ref(vector), slot))).is_some()
-    }
-
-    /// Up to `n` slots near the query, in no order that may be relied on; `None` when the graph is broken.
-    pub(crate) fn near(&self, query: &Arc<[f32]>, n: usize, ef: usize) -> Option<Vec<usize>> {
-        let found = self.guard(|| self.hnsw.search(std::slice::from_ref(query), n, ef))?;
-        Some(found.into_iter().map(|neighbour| neighbour.d_id).collect())
-    }
-
-    fn guard<T>(&self, call: impl FnOnce() -> T) -> Option<T> {
-        if self.broken.load(Ordering::Acquire) {
-            return None;
+    let mut layers = Layers::new(m);
+    heights.iter().for_each(|&height| layers.push(height));
+    for layer in 0..=MAX_HEIGHT {
+        for point in points.get_layer_iterator(layer) {
+            let node = point.get_origin_id() as u32;
+            for (on, neighbors) in point.get_neighborhood_id().iter().enumerate().take(layer + 1) {
+                let there = neighbors.iter().filter(|neighbor| heights[neighbor.d_id] >= on);
+                layers.set(node, on, there.map(|neighbor| neighbor.d_id as u32));
+            }
         }
-        let result = catch_unwind(AssertUnwindSafe(call)).ok();
-        if result.is_none() {
-            self.broken.store(true, Ordering::Release);
-        }
-        result
     }
+    layers
 }

@@ -1,20 +1,27 @@
-//! Approximate search: a graph over the vectors of an exact index.
+//! Approximate search: a frozen graph, and beside it the vectors that came later, which are compared one by one.
 //!
-//! The graph is a cache. A vector can be searched as soon as it is inserted: until the graph has caught up, which happens
-//! in the background, the vectors that are not linked yet are compared one by one. Whatever the graph says is checked
-//! again, and where it does not lead to k live results that pass the filter, exact search does.
+//! The graph is a cache. A vector can be searched as soon as it is inserted; a thread in the background builds a graph of
+//! everything and puts it in the place of the old one when enough has come or gone. Where the graph does not lead to k live
+//! results that pass the filter, exact search does.
 
 use std::{
+    path::Path,
     sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
     },
     thread,
 };
 
 use crate::{
-    Accept, FlatIndex, Metric, Neighbor, error::Result, flat::check_range, graph::Graph,
-    neighbor::Nearest, points::MAX_POINTS,
+    Accept, FlatIndex, Metric, Neighbor,
+    admit::{self, Admission},
+    error::{IndexError, Result},
+    file,
+    flat::{MAX_DIM, check_range},
+    frozen::Frozen,
+    points::MAX_POINTS,
+    rebuild,
 };
 
 /// Most links per point and layer: what the graph library can count.
@@ -27,6 +34,8 @@ pub const MAX_EF: usize = 100_000;
 const EXACT_SHARE: usize = 4;
 /// How much wider a search becomes when it found too few.
 const WIDEN: usize = 4;
+/// Of a walk, this many times k are compared in full precision; codes put none of the k nearest behind so many others.
+const RESCORE: usize = 4;
 
 /// Shape and limits of an index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +60,13 @@ impl HnswConfig {
         let (m, ef_construction, capacity) = (16, 100, MAX_POINTS);
         Self { metric, dim, m, ef_construction, exact_below: EXACT_BELOW, capacity }
     }
+
+    fn check(&self) -> Result<()> {
+        check_range("m", self.m, 2..MAX_M + 1)?;
+        check_range("ef_construction", self.ef_construction, 1..MAX_EF + 1)?;
+        check_range("dim", self.dim, 1..MAX_DIM + 1)?;
+        check_range("capacity", self.capacity, 1..MAX_POINTS + 1)
+    }
 }
 
 /// What is wanted of one search.
@@ -62,8 +78,25 @@ pub struct SearchParams<'a> {
     pub ef: usize,
     /// Compare every vector.
     pub exact: bool,
-    /// Which identifiers may be found. It is asked late and for few.
+    /// Which identifiers may be found. It is asked late and for few; [`HnswIndex::search_filtered`] asks it on the way.
     pub accept: Option<Accept<'a>>,
+}
+
+/// What is wanted of one search among the vectors that pass a filter.
+#[derive(Clone, Copy)]
+pub struct FilteredParams<'a> {
+    /// Most neighbors.
+    pub k: usize,
+    /// Number of passing vectors that the walk keeps, at least `k`; large finds more and takes longer.
+    pub ef: usize,
+    /// Which identifiers may be found. It is asked of every vector that the walk meets, so it should be a look into a
+    /// table; a hundred nanoseconds each are too many.
+    pub accept: Accept<'a>,
+    /// The share of vectors that pass, from 0 to 1, as far as known. Where few pass, the walk also looks at the neighbors
+    /// of neighbors that do not pass; the answer is right whatever is said here.
+    pub pass_rate: f32,
+    /// Most links that the walk may look at; zero stands for as many as there are vectors.
+    pub max_looks: usize,
 }
 
 /// What a search found.
@@ -73,6 +106,9 @@ pub struct Found {
     pub neighbors: Vec<Neighbor>,
     /// Whether every vector was compared.
     pub exact: bool,
+    /// Whether a filtered walk ended before it had `ef` results, at its bound or because it found no way on. It may have
+    /// missed near ones then, so an exact search followed.
+    pub stopped_early: bool,
 }
 
 /// Vectors under identifiers, searched through a graph.
@@ -93,31 +129,111 @@ pub struct HnswIndex {
     inner: Arc<Inner>,
 }
 
-struct Inner {
+pub(crate) struct Inner {
     config: HnswConfig,
-    flat: FlatIndex,
-    graph: Graph,
-    /// Every slot below this is in the graph, or was dead when its turn came.
-    linked: AtomicUsize,
-    /// Whether a thread is linking.
-    linking: AtomicBool,
-    /// Held by whoever advances `linked`.
-    linker: Mutex<()>,
+    state: RwLock<Arc<State>>,
+    /// Held by whoever inserts, removes or replaces the state.
+    writer: Mutex<()>,
+    /// Whether a thread is building.
+    building: AtomicBool,
+    /// Held by whoever builds.
+    builder: Mutex<()>,
     stop: AtomicBool,
+}
+
+/// What one search sees.
+pub(crate) struct State {
+    pub(crate) frozen: Option<Frozen>,
+    /// What came after the graph was frozen.
+    pub(crate) tail: FlatIndex,
+}
+
+impl State {
+    fn len(&self) -> usize {
+        self.frozen.as_ref().map_or(0, |frozen| frozen.nodes() - frozen.deaths()) + self.tail.len()
+    }
+
+    fn tombstones(&self) -> usize {
+        self.frozen.as_ref().map_or(0, Frozen::deaths) + self.tail.tombstones()
+    }
+
+    /// Points that take memory.
+    pub(crate) fn points(&self) -> usize {
+        self.frozen.as_ref().map_or(0, Frozen::nodes) + self.tail.points().len()
+    }
 }
 
 impl HnswIndex {
     /// An empty index.
     pub fn new(config: HnswConfig) -> Result<Self> {
-        check_range("m", config.m, 2..MAX_M + 1)?;
-        check_range("ef_construction", config.ef_construction, 1..MAX_EF + 1)?;
+        config.check()?;
+        Self::with_frozen(config, None)
+    }
+
+    /// Reads a graph that [`HnswIndex::save`] wrote with the same label. What the caller's store holds is the truth: let
+    /// [`HnswIndex::reconcile`] bring the index to it.
+    ///
+    /// A file that is missing, damaged, or of another index gives an error; build the index from the store then.
+    pub fn open(config: HnswConfig, path: &Path, label: &[u8]) -> Result<Self> {
+        config.check()?;
+        let image = file::read(path, label)?;
+        let shape = image.shape();
+        if (shape.metric, shape.dim, shape.m) != (config.metric, config.dim, config.m) {
+            let reason = format!(
+                "it has {:?}, {} dimensions and m {}; wanted are {:?}, {} and {}",
+                shape.metric, shape.dim, shape.m, config.metric, config.dim, config.m
+            );
+            return Err(IndexError::ForeignGraph { path: path.to_path_buf(), reason });
+        }
+        Self::with_frozen(config, Some(Frozen::new(image)))
+    }
+
+    /// Writes the graph under this name, in the place of what is there: to a temporary name first, synced, then renamed.
+    /// The label, of up to [`MAX_LABEL`](crate::MAX_LABEL) bytes, says whose graph it is.
+    ///
+    /// Gives the number of vectors in it, zero when there is no graph yet and nothing was written. Vectors that came after
+    /// the graph was built are not in the file, and removed ones are.
+    pub fn save(&self, path: &Path, label: &[u8]) -> Result<usize> {
+        let state = self.inner.state();
+        let Some(frozen) = &state.frozen else { return Ok(0) };
+        file::write(path, label, frozen.image())?;
+        Ok(frozen.nodes())
+    }
+
+    /// Removes all vectors that are not among these identifiers, which ascend, and gives those that are not in the index.
+    pub fn reconcile(&self, stored: impl IntoIterator<Item = u64>) -> Vec<u64> {
+        let _turn = self.inner.turn();
+        let state = self.inner.state();
+        let mut held: Vec<u64> = state.tail.sample(usize::MAX);
+        if let Some(frozen) = &state.frozen {
+            held.extend(frozen.live_ids());
+        }
+        held.sort_unstable();
+        let mut held = held.into_iter().peekable();
+        let remove =
+            |id| state.tail.remove(id) || state.frozen.as_ref().is_some_and(|f| f.remove(id));
+        let mut missing = Vec::new();
+        for id in stored {
+            while let Some(gone) = held.next_if(|held| *held < id) {
+                remove(gone);
+            }
+            if held.next_if_eq(&id).is_none() {
+                missing.push(id);
+            }
+        }
+        for gone in held {
+            remove(gone);
+        }
+        missing
+    }
+
+    fn with_frozen(config: HnswConfig, frozen: Option<Frozen>) -> Result<Self> {
         let inner = Inner {
+            state: RwLock::new(Arc::new(State { frozen, tail: rebuild::empty_tail(&config)? })),
             config,
-            flat: FlatIndex::with_capacity(config.metric, config.dim, config.capacity)?,
-            graph: Graph::new(config.metric, config.m, config.ef_construction),
-            linked: AtomicUsize::new(0),
-            linking: AtomicBool::new(false),
-            linker: Mutex::new(()),
+            writer: Mutex::new(()),
+            building: AtomicBool::new(false),
+            builder: Mutex::new(()),
             stop: AtomicBool::new(false),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -128,67 +244,151 @@ impl HnswIndex {
         &self.inner.config
     }
 
-    /// The exact index under the graph.
-    pub fn flat(&self) -> &FlatIndex {
-        &self.inner.flat
+    /// Number of live vectors.
+    pub fn len(&self) -> usize {
+        self.inner.state().len()
+    }
+
+    /// True when no vector is live.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Number of deleted vectors that still take memory.
+    pub fn tombstones(&self) -> usize {
+        self.inner.state().tombstones()
     }
 
     /// Number of vectors that the graph leads to, tombstones included.
     pub fn linked(&self) -> usize {
-        self.inner.linked.load(Ordering::Acquire)
+        self.inner.state().frozen.as_ref().map_or(0, Frozen::nodes)
     }
 
-    /// Rough memory of vectors and graph, in bytes.
+    /// Memory of vectors and graph, in bytes.
     pub fn memory_bytes(&self) -> usize {
-        let points = self.inner.flat.points().len();
-        let per_vector = self.inner.config.dim * size_of::<f32>() + 96;
-        // Two references and a distance per link, twice `m` links on the lowest layer, and a table of 16 layers.
-        let per_node = 2 * self.inner.config.m * 40 + 16 * 24 + 128;
-        points * per_vector + self.linked() * per_node
+        let state = self.inner.state();
+        let frozen = state.frozen.as_ref().map_or(0, Frozen::memory_bytes);
+        // A vector of its own, its slot, and its place in the map of identifiers.
+        frozen + state.tail.points().len() * (self.inner.config.dim * size_of::<f32>() + 96)
     }
 
     /// Says why this vector could not be inserted, if it could not; nothing is changed.
     pub fn check(&self, vector: &[f32]) -> Result<()> {
-        self.inner.flat.prepare(vector).map(drop)
+        self.inner.prepare(vector).map(drop)
     }
 
     /// How many more vectors it takes.
     pub fn room(&self) -> usize {
-        self.inner.config.capacity.saturating_sub(self.inner.flat.points().len())
+        self.inner.config.capacity.saturating_sub(self.inner.state().points())
+    }
+
+    /// Whether a live vector has this identifier.
+    pub fn contains(&self, id: u64) -> bool {
+        let state = self.inner.state();
+        state.tail.contains(id)
+            || state.frozen.as_ref().is_some_and(|frozen| frozen.find(id).is_some())
+    }
+
+    /// The score that a search with this query gives to this vector.
+    pub fn score(&self, query: &[f32], vector: &[f32]) -> Result<f32> {
+        let (query, vector) = (self.inner.prepare(query)?, self.inner.prepare(vector)?);
+        let metric = self.inner.config.metric;
+        Ok(metric.score(metric.distance(&query, &vector)))
+    }
+
+    /// Up to `n` identifiers of live vectors, evenly spread.
+    pub fn sample(&self, n: usize) -> Vec<u64> {
+        let state = self.inner.state();
+        let points = state.points().max(1);
+        let Some(frozen) = &state.frozen else { return state.tail.sample(n) };
+        let of_frozen = (n * frozen.nodes()).div_ceil(points);
+        let mut ids = frozen.sample(of_frozen);
+        ids.extend(state.tail.sample(n - ids.len().min(n)));
+        ids
     }
 
     /// Adds a vector under an identifier that no live vector has; searches that begin later see it.
     pub fn insert(&self, id: u64, vector: &[f32]) -> Result<()> {
-        self.inner.flat.insert(id, vector)?;
-        Inner::link_in_background(&self.inner);
+        let prepared = self.inner.prepare(vector)?;
+        let turn = self.inner.turn();
+        let state = self.inner.state();
+        if state.frozen.as_ref().is_some_and(|frozen| frozen.find(id).is_some()) {
+            return Err(IndexError::IdTaken { id });
+        }
+        if state.points() >= self.inner.config.capacity {
+            return Err(IndexError::Full { capacity: self.inner.config.capacity });
+        }
+        state.tail.points().append(id, Arc::from(prepared))?;
+        drop(turn);
+        Inner::build_in_background(&self.inner);
         Ok(())
     }
 
     /// Hides a vector from all searches that begin later; false when there is none.
     pub fn remove(&self, id: u64) -> bool {
-        self.inner.flat.remove(id)
+        let turn = self.inner.turn();
+        let state = self.inner.state();
+        let removed =
+            state.tail.remove(id) || state.frozen.as_ref().is_some_and(|frozen| frozen.remove(id));
+        drop(turn);
+        if removed {
+            Inner::build_in_background(&self.inner);
+        }
+        removed
     }
 
     /// Waits until the graph leads to everything inserted so far, however few points there are.
     pub fn finish_graph(&self) {
-        self.inner.link();
+        let inner = &self.inner;
+        let _builder = inner.builder.lock().unwrap_or_else(PoisonError::into_inner);
+        while !inner.state().tail.is_empty() && inner.rebuild() {}
     }
 
     /// The k nearest live vectors that pass the filter, wherever k exist.
     pub fn search(&self, query: &[f32], params: SearchParams<'_>) -> Result<Found> {
-        let query = self.inner.flat.prepare(query)?;
-        let neighbors = if params.exact { None } else { self.inner.search_graph(&query, params) };
-        if let Some(neighbors) = neighbors {
-            return Ok(Found { neighbors, exact: false });
+        let query = self.inner.prepare(query)?;
+        let state = self.inner.state();
+        let walked =
+            if params.exact { None } else { self.inner.search_graph(&state, &query, params) };
+        if let Some(neighbors) = walked {
+            return Ok(Found { neighbors, exact: false, stopped_early: false });
         }
-        let all = 0..self.inner.flat.points().len();
-        let neighbors = self.inner.flat.scan(&query, params.k, all, params.accept).into_sorted();
-        Ok(Found { neighbors, exact: true })
+        let neighbors = exact(&state, &query, params.k, params.accept);
+        Ok(Found { neighbors, exact: true, stopped_early: false })
+    }
+
+    /// The k nearest live vectors that pass the filter, wherever k exist, by a walk that asks the filter on its way.
+    pub fn search_filtered(&self, query: &[f32], params: FilteredParams<'_>) -> Result<Found> {
+        let query = self.inner.prepare(query)?;
+        let state = self.inner.state();
+        let mut stopped_early = false;
+        if let Some(frozen) = &state.frozen
+            && params.k > 0
+            && !self.inner.exact_is_better(frozen, params.ef.max(params.k))
+        {
+            let found = admit::search(frozen, &query, &Admission::of(&params, frozen.nodes()));
+            if let Some(found) = found {
+                let mut nearest = state.tail.scan_all(&query, params.k, Some(params.accept));
+                found.into_iter().for_each(|neighbor| nearest.push(neighbor));
+                let neighbors = nearest.into_sorted();
+                return Ok(Found { neighbors, exact: false, stopped_early: false });
+            }
+            stopped_early = true;
+        }
+        let neighbors = exact(&state, &query, params.k, Some(params.accept));
+        Ok(Found { neighbors, exact: true, stopped_early })
     }
 
     /// The k nearest of the live vectors under these identifiers, compared one by one.
     pub fn search_among(&self, query: &[f32], ids: &[u64], k: usize) -> Result<Vec<Neighbor>> {
-        self.inner.flat.search_among(query, ids, k)
+        let query = self.inner.prepare(query)?;
+        let state = self.inner.state();
+        let mut nearest = state.tail.scan_among(&query, ids, k);
+        if let Some(frozen) = &state.frozen {
+            let nodes = ids.iter().filter_map(|&id| frozen.find(id));
+            nodes.for_each(|node| nearest.push(frozen.neighbor(&query, node)));
+        }
+        Ok(nearest.into_sorted())
     }
 }
 
@@ -198,20 +398,56 @@ impl Drop for HnswIndex {
     }
 }
 
+/// Compares everything.
+fn exact(state: &State, query: &[f32], k: usize, accept: Option<Accept<'_>>) -> Vec<Neighbor> {
+    let tail = state.tail.scan_all(query, k, accept);
+    match &state.frozen {
+        Some(frozen) => frozen.scan(query, k, accept).merge(tail).into_sorted(),
+        None => tail.into_sorted(),
+    }
+}
+
 impl Inner {
-    /// Wider and wider searches of the graph; `None` where exact search is no slower, or alone can answer.
-    fn search_graph(&self, query: &[f32], params: SearchParams<'_>) -> Option<Vec<Neighbor>> {
-        let query: Arc<[f32]> = Arc::from(query);
+    pub(crate) fn state(&self) -> Arc<State> {
+        Arc::clone(&self.state.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn prepare(&self, vector: &[f32]) -> Result<Vec<f32>> {
+        self.config.metric.prepare(vector, self.config.dim)
+    }
+
+    fn exact_is_better(&self, frozen: &Frozen, width: usize) -> bool {
+        frozen.nodes() < self.config.exact_below
+            || width.saturating_mul(EXACT_SHARE) >= frozen.nodes()
+    }
+
+    /// Wider and wider walks; `None` where exact search is no slower, or alone can answer.
+    fn search_graph(
+        &self,
+        state: &State,
+        query: &[f32],
+        params: SearchParams<'_>,
+    ) -> Option<Vec<Neighbor>> {
+        let frozen = state.frozen.as_ref()?;
+        let tail = state.tail.scan_all(query, params.k, params.accept);
+        let live = (frozen.nodes() - frozen.deaths()).max(1);
+        // Dead points take room in the beam.
         let mut width = params.ef.clamp(1, MAX_EF).max(params.k);
+        width = width.saturating_mul(frozen.nodes()).div_ceil(live);
         loop {
-            let linked = self.linked.load(Ordering::Acquire);
-            if linked < self.config.exact_below || width.saturating_mul(EXACT_SHARE) >= linked {
+            if self.exact_is_better(frozen, width) {
                 return None;
             }
-            let candidates = self.candidates(&query, linked, width)?;
+            let most = if params.accept.is_some() { width } else { RESCORE * params.k };
+            let mut nearest = tail.clone();
             let accept = |neighbor: &Neighbor| params.accept.is_none_or(|ask| ask(neighbor.id));
-            let found: Vec<Neighbor> =
-                candidates.into_iter().filter(accept).take(params.k).collect();
+            let found = frozen.near(query, width, most).into_iter();
+            found.filter(accept).take(params.k).for_each(|neighbor| nearest.push(neighbor));
+            let found = nearest.into_sorted();
             if found.len() == params.k {
                 return Some(found);
             }
@@ -219,60 +455,38 @@ impl Inner {
         }
     }
 
-    /// Live points from the graph and from what it does not know yet, nearest first.
-    fn candidates(&self, query: &Arc<[f32]>, linked: usize, width: usize) -> Option<Vec<Neighbor>> {
-        let points = self.flat.points();
-        let tail = self.flat.scan(query, width, linked..points.len(), None);
-        let mut nearest = Nearest::new(width);
-        for slot in self.graph.near(query, width, width)? {
-            // What was linked since `linked` was read is in the tail already.
-            if slot < linked
-                && let Some(point) = points.live(slot)
-            {
-                nearest.push(self.flat.neighbor(query, point));
-            }
-        }
-        Some(nearest.merge(tail).into_sorted())
-    }
-
-    fn link_in_background(inner: &Arc<Self>) {
-        let points = inner.flat.points().len();
-        let behind = inner.linked.load(Ordering::Acquire) < points;
-        let wanted = points >= inner.config.exact_below && !inner.stop.load(Ordering::Acquire);
-        if !(behind && wanted) || inner.linking.swap(true, Ordering::AcqRel) {
+    fn build_in_background(inner: &Arc<Self>) {
+        let wanted = rebuild::is_due(&inner.config, &inner.state());
+        let stopped = inner.stop.load(Ordering::Acquire);
+        if !wanted || stopped || inner.building.swap(true, Ordering::AcqRel) {
             return;
         }
         let this = Arc::clone(inner);
         let work = move || {
-            let whole = this.link();
-            this.linking.store(false, Ordering::Release);
-            // An insertion that came between the two lines above found a thread at work and left.
-            if whole {
-                Self::link_in_background(&this);
+            let builder = this.builder.lock().unwrap_or_else(PoisonError::into_inner);
+            // Who held the turn before may have built it.
+            let built = !rebuild::is_due(&this.config, &this.state()) || this.rebuild();
+            drop(builder);
+            this.building.store(false, Ordering::Release);
+            // What came between the two lines above found a thread at work and left.
+            if built {
+                Self::build_in_background(&this);
             }
         };
-        if thread::Builder::new().name("moiety-link".into()).spawn(work).is_err() {
+        if thread::Builder::new().name("moiety-index".into()).spawn(work).is_err() {
             // Without a thread everything is still found, exactly; the next insertion tries again.
-            inner.linking.store(false, Ordering::Release);
+            inner.building.store(false, Ordering::Release);
         }
     }
 
-    /// Links all that is not linked; false when it gave up.
-    fn link(&self) -> bool {
-        let _turn = self.linker.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut next = self.linked.load(Ordering::Acquire);
-        while next < self.flat.points().len() {
-            if self.stop.load(Ordering::Acquire) {
-                return false;
-            }
-            if let Some(point) = self.flat.points().live(next)
-                && !self.graph.link(next, &point.vector)
-            {
-                return false;
-            }
-            next += 1;
-            self.linked.store(next, Ordering::Release);
-        }
+    /// Puts a new graph in the place of graph and tail; false when it gave up.
+    fn rebuild(&self) -> bool {
+        let old = self.state();
+        let stop = || self.stop.load(Ordering::Acquire);
+        let Some(built) = rebuild::build(&self.config, &old, &stop) else { return false };
+        let _turn = self.turn();
+        let Ok(new) = built.catch_up(&self.config, &old) else { return false };
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
         true
     }
 }

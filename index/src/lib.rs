@@ -1,24 +1,41 @@
 //! Vectors in, nearest neighbours out.
 //!
 //! It holds vectors in memory under numeric identifiers and finds the nearest, exactly ([`FlatIndex`]) or through a graph
-//! ([`HnswIndex`]). It is not a store: nothing here survives the process, and nothing here knows what a vector stands for.
+//! ([`HnswIndex`]), and binary fingerprints by Tanimoto similarity ([`Fingerprints`]). It is not a store: a graph can be
+//! saved, but whoever holds the truth must be able to do without the file. Nothing here knows what a vector stands for.
 
+mod admit;
+mod beam;
+mod codes;
 mod error;
+mod file;
 mod flat;
+mod freeze;
+mod frozen;
 mod graph;
 mod hnsw;
+mod image;
 mod kernel;
+mod layers;
 mod metric;
 mod neighbor;
 mod points;
+mod rebuild;
+mod simd;
+mod tanimoto;
+mod walk;
 
 pub use error::IndexError;
+pub use file::{GRAPH_FORMAT, MAX_LABEL};
 pub use flat::{FlatIndex, MAX_DIM};
-pub use hnsw::{EXACT_BELOW, Found, HnswConfig, HnswIndex, MAX_EF, MAX_M, SearchParams};
+pub use hnsw::{
+    EXACT_BELOW, FilteredParams, Found, HnswConfig, HnswIndex, MAX_EF, MAX_M, SearchParams,
+};
 pub use kernel::{dot, dot_rows};
 pub use metric::{MAX_NORM, Metric};
 pub use neighbor::Neighbor;
 pub use points::MAX_POINTS;
+pub use tanimoto::{Fingerprints, MAX_BITS, Similar};
 
 /// Which identifiers a search may find.
 pub type Accept<'a> = &'a (dyn Fn(u64) -> bool + Sync);

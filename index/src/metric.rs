@@ -52,6 +52,17 @@ impl Metric {
         }
     }
 
+    /// No product below this one has as small a distance.
+    pub(crate) fn least_product(self, distance: f32) -> f32 {
+        match self {
+            // Distances are clamped: at 2 every product is as good.
+            Self::Cosine if distance >= 2.0 => f32::NEG_INFINITY,
+            // `1 - x` is rounded; a distance of zero stands for all products from one up.
+            Self::Cosine => (1.0 - distance) - 2.0 * f32::EPSILON,
+            Self::Dot => 0.0 - distance,
+        }
+    }
+
     /// A number from zero up that orders pairs as [`Metric::distance`] does; the graph compares nothing else.
     pub(crate) fn graph_distance(self, a: &[f32], b: &[f32]) -> f32 {
         match self {

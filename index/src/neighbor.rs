@@ -27,6 +27,7 @@ impl PartialOrd for Neighbor {
 }
 
 /// The k nearest of all that it was shown.
+#[derive(Clone)]
 pub(crate) struct Nearest {
     k: usize,
     heap: BinaryHeap<Neighbor>,
@@ -40,6 +41,14 @@ impl Nearest {
     /// Whether this one would be kept.
     pub(crate) fn admits(&self, candidate: &Neighbor) -> bool {
         self.heap.len() < self.k || self.heap.peek().is_some_and(|worst| candidate < worst)
+    }
+
+    /// The greatest distance that is kept, once k are.
+    pub(crate) fn worst(&self) -> Option<f32> {
+        if self.heap.len() < self.k {
+            return None;
+        }
+        self.heap.peek().map(|worst| worst.distance)
     }
 
     pub(crate) fn push(&mut self, candidate: Neighbor) {

@@ -22,7 +22,7 @@ pub const MAX_POINTS: usize = 1 << 31;
 /// One inserted vector.
 pub(crate) struct Point {
     pub(crate) id: u64,
-    /// Prepared by the metric; the graph shares it.
+    /// Prepared by the metric.
     pub(crate) vector: Arc<[f32]>,
 }
 
@@ -92,6 +92,11 @@ impl Points {
     pub(crate) fn live(&self, at: usize) -> Option<&Point> {
         let slot = self.slot(at)?;
         if slot.dead.load(Ordering::Acquire) { None } else { slot.point.get() }
+    }
+
+    /// The identifier that a slot was given, dead or not.
+    pub(crate) fn id(&self, at: usize) -> Option<u64> {
+        self.slot(at)?.point.get().map(|point| point.id)
     }
 
     /// The live points of these identifiers; others are skipped.

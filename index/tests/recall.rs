@@ -44,8 +44,8 @@ fn recall(metric: Metric, stretch: f32, churn: bool) -> f64 {
         let found = index.search(&query, params).unwrap();
         assert!(!found.exact);
         assert_eq!(found.neighbors.len(), K);
-        let exact = index.flat().search(&query, K, None).unwrap();
-        let truth: HashSet<u64> = exact.iter().map(|neighbor| neighbor.id).collect();
+        let exact = index.search(&query, SearchParams { exact: true, ..params }).unwrap();
+        let truth: HashSet<u64> = exact.neighbors.iter().map(|neighbor| neighbor.id).collect();
         hits += found.neighbors.iter().filter(|neighbor| truth.contains(&neighbor.id)).count();
     }
     hits as f64 / (QUERIES * K) as f64

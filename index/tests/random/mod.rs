@@ -1,5 +1,7 @@
 //! Seeded vectors for tests.
 
+#![allow(dead_code, reason = "not every test takes every kind")]
+
 /// SplitMix64.
 pub(crate) struct Random(u64);
 

@@ -1,0 +1,269 @@
+//! A graph that only ever loses points: an image, and which of its nodes are dead.
+
+use std::{
+    ops::Range,
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
+};
+
+use rayon::prelude::*;
+
+use crate::{
+    Accept, Metric, Neighbor,
+    beam::Scratch,
+    codes::{self, Quantiser, QueryCode},
+    image::Image,
+    layers::{Links, MAX_HEIGHT},
+    neighbor::Nearest,
+    simd::{Isa, prefetch},
+    walk::Walk,
+};
+
+/// Nodes that one thread scans at a time, at least.
+const SCAN_CHUNK: usize = 16_384;
+/// Nodes whose products are computed together: their codes and products stay near the core.
+const BLOCK: usize = 256;
+/// Vectors that are asked for ahead of the one being compared.
+const AHEAD: usize = 3;
+
+/// Vectors under identifiers, with a graph over them, none of which changes. Removing a vector is a mark.
+pub(crate) struct Frozen {
+    image: Image,
+    quantiser: Quantiser,
+    dead: Box<[AtomicU64]>,
+    deaths: AtomicUsize,
+}
+
+/// The tables of links of an image.
+#[derive(Clone, Copy)]
+pub(crate) struct Tables<'a> {
+    m: usize,
+    layers: usize,
+    nodes: usize,
+    lowest: &'a [u32],
+    upper: &'a [u32],
+    /// First row of each upper layer.
+    first: [usize; MAX_HEIGHT + 1],
+}
+
+impl Links for Tables<'_> {
+    #[inline]
+    fn lowest(&self, node: u32) -> &[u32] {
+        &self.lowest[node as usize * 2 * self.m..][..2 * self.m]
+    }
+
+    #[inline]
+    fn upper(&self, node: u32, layer: usize) -> &[u32] {
+        &self.upper[(self.first[layer] + node as usize) * self.m..][..self.m]
+    }
+
+    /// Nodes of the greatest height stand first.
+    fn entry(&self) -> Option<(u32, usize)> {
+        (self.nodes > 0).then_some((0, self.layers))
+    }
+}
+
+impl Frozen {
+    /// Takes an image whose links lead to nodes and whose layers are at most [`MAX_HEIGHT`].
+    pub(crate) fn new(image: Image) -> Self {
+        let words = image.shape().nodes.div_ceil(64);
+        Self {
+            quantiser: image.quantiser(),
+            image,
+            dead: (0..words).map(|_| AtomicU64::new(0)).collect(),
+            deaths: AtomicUsize::new(0),
+        }
+    }
+
+    pub(crate) fn image(&self) -> &Image {
+        &self.image
+    }
+
+    /// Nodes, dead ones included.
+    pub(crate) fn nodes(&self) -> usize {
+        self.image.shape().nodes
+    }
+
+    pub(crate) fn deaths(&self) -> usize {
+        self.deaths.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn is_live(&self, node: usize) -> bool {
+        self.dead[node / 64].load(Ordering::Acquire) >> (node % 64) & 1 == 0
+    }
+
+    /// The live node of an identifier.
+    pub(crate) fn find(&self, id: u64) -> Option<usize> {
+        self.image.node_of(id).filter(|&node| self.is_live(node))
+    }
+
+    /// Marks the vector dead; false when there is no such live one.
+    pub(crate) fn remove(&self, id: u64) -> bool {
+        let Some(node) = self.image.node_of(id) else { return false };
+        let bit = 1 << (node % 64);
+        let was_live = self.dead[node / 64].fetch_or(bit, Ordering::AcqRel) & bit == 0;
+        self.deaths.fetch_add(usize::from(was_live), Ordering::AcqRel);
+        was_live
+    }
+
+    /// Which nodes are dead, a bit each.
+    pub(crate) fn dead_words(&self) -> Vec<u64> {
+        self.dead.iter().map(|word| word.load(Ordering::Acquire)).collect()
+    }
+
+    /// Identifiers of nodes that are dead now and were not in these words.
+    pub(crate) fn died_since(&self, before: &[u64]) -> impl Iterator<Item = u64> {
+        let new =
+            self.dead.iter().zip(before).map(|(now, then)| now.load(Ordering::Acquire) & !then);
+        let nodes = (0..).zip(new).flat_map(|(word, new)| {
+            (0..64).filter(move |bit| new >> bit & 1 == 1).map(move |bit| word * 64 + bit)
+        });
+        nodes.map(|node: usize| self.image.ids()[node])
+    }
+
+    /// Up to `n` identifiers of live vectors, evenly spread over the nodes.
+    pub(crate) fn sample(&self, n: usize) -> Vec<u64> {
+        let step = self.nodes().div_ceil(n.max(1)).max(1);
+        let live = (0..self.nodes()).step_by(step).filter(|&node| self.is_live(node));
+        live.map(|node| self.image.ids()[node]).take(n).collect()
+    }
+
+    /// Identifiers of all live nodes, ascending.
+    pub(crate) fn live_ids(&self) -> impl Iterator<Item = u64> {
+        let nodes = self.image.by_id().iter().map(|&node| node as usize);
+        nodes.filter(|&node| self.is_live(node)).map(|node| self.image.ids()[node])
+    }
+
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.image.bytes().len() + self.dead.len() * size_of::<u64>()
+    }
+
+    fn metric(&self) -> Metric {
+        self.image.shape().metric
+    }
+
+    pub(crate) fn neighbor(&self, query: &[f32], node: usize) -> Neighbor {
+        let distance = self.metric().distance(query, self.image.vector(node));
+        Neighbor { id: self.image.ids()[node], distance }
+    }
+
+    /// The graph with the codes, to be walked through.
+    pub(crate) fn tables(&self) -> Tables<'_> {
+        let shape = self.image.shape();
+        let mut first = [0; MAX_HEIGHT + 1];
+        for (layer, &count) in (1..).zip(self.image.counts()).take(MAX_HEIGHT - 1) {
+            first[layer + 1] = first[layer] + count as usize;
+        }
+        let (lowest, upper) = (self.image.lowest(), self.image.upper());
+        Tables { m: shape.m, layers: shape.layers, nodes: shape.nodes, lowest, upper, first }
+    }
+
+    pub(crate) fn walk<'a>(&'a self, links: &'a Tables<'a>) -> Walk<'a, Tables<'a>> {
+        Walk { links, codes: self.image.codes(), dim: self.image.shape().dim, isa: Isa::best() }
+    }
+
+    pub(crate) fn encode(&self, query: &[f32], code: &mut QueryCode) {
+        self.quantiser.encode(query, code);
+    }
+
+    /// Live vectors near a prepared query, nearest first, with their true distances: of a walk of this width, the first
+    /// `most` by the distances of the codes.
+    pub(crate) fn near(&self, query: &[f32], width: usize, most: usize) -> Vec<Neighbor> {
+        let links = self.tables();
+        Scratch::lend(|scratch| {
+            self.encode(query, &mut scratch.query);
+            self.walk(&links).search(width, scratch);
+            let Scratch { beam, fresh, .. } = scratch;
+            fresh.clear();
+            fresh.extend(beam.nodes().filter(|&node| self.is_live(node as usize)).take(most));
+            self.rescore(query, fresh)
+        })
+    }
+
+    /// The nodes by their true distances, nearest first.
+    pub(crate) fn rescore(&self, query: &[f32], nodes: &[u32]) -> Vec<Neighbor> {
+        nodes.iter().take(AHEAD).for_each(|&node| prefetch(self.image.vector(node as usize)));
+        let mut found = Vec::with_capacity(nodes.len());
+        for (at, &node) in nodes.iter().enumerate() {
+            if let Some(&later) = nodes.get(at + AHEAD) {
+                prefetch(self.image.vector(later as usize));
+            }
+            found.push(self.neighbor(query, node as usize));
+        }
+        found.sort_unstable();
+        found
+    }
+
+    /// The k nearest live vectors that `accept` admits, exactly.
+    ///
+    /// The codes say which vectors cannot be among them: those whose product, with the bound of its error added, stays below
+    /// that of the k-th found. All others are compared in floats.
+    pub(crate) fn scan(&self, query: &[f32], k: usize, accept: Option<Accept<'_>>) -> Nearest {
+        if k == 0 {
+            return Nearest::new(0);
+        }
+        let mut code = QueryCode::default();
+        self.encode(query, &mut code);
+        let scan = Scan { frozen: self, query, code: &code, k, accept };
+        let chunk = self.nodes().div_ceil(rayon::current_num_threads()).max(SCAN_CHUNK);
+        let starts: Vec<usize> = (0..self.nodes()).step_by(chunk).collect();
+        let range = |start: usize| start..(start + chunk).min(self.nodes());
+        match starts[..] {
+            [] => Nearest::new(k),
+            [only] => scan.run(range(only)),
+            _ => starts
+                .into_par_iter()
+                .map(|start| scan.run(range(start)))
+                .reduce(|| Nearest::new(k), Nearest::merge),
+        }
+    }
+}
+
+/// One exact search.
+struct Scan<'a> {
+    frozen: &'a Frozen,
+    query: &'a [f32],
+    code: &'a QueryCode,
+    k: usize,
+    accept: Option<Accept<'a>>,
+}
+
+impl Scan<'_> {
+    fn run(&self, range: Range<usize>) -> Nearest {
+        let stride = codes::stride(self.query.len());
+        let (codes, isa) = (self.frozen.image.codes(), Isa::best());
+        let mut nearest = Nearest::new(self.k);
+        let mut least = i32::MIN;
+        let mut products = [0; BLOCK];
+        for begin in range.clone().step_by(BLOCK) {
+            let end = (begin + BLOCK).min(range.end);
+            isa.dot_all(&codes[begin * stride..end * stride], &self.code.codes, &mut products);
+            for (node, &product) in (begin..end).zip(&products) {
+                if product >= least && self.offer(node, &mut nearest) {
+                    least = self.least(&nearest);
+                }
+            }
+        }
+        nearest
+    }
+
+    /// Whether it is among the nearest now.
+    fn offer(&self, node: usize, nearest: &mut Nearest) -> bool {
+        if !self.frozen.is_live(node) {
+            return false;
+        }
+        let neighbor = self.frozen.neighbor(self.query, node);
+        // The filter is the caller's and may be slow: it is asked last.
+        let kept =
+            nearest.admits(&neighbor) && self.accept.is_none_or(|accept| accept(neighbor.id));
+        if kept {
+            nearest.push(neighbor);
+        }
+        kept
+    }
+
+    /// The least product of codes that may still be among the nearest.
+    fn least(&self, nearest: &Nearest) -> i32 {
+        let Some(worst) = nearest.worst() else { return i32::MIN };
+        self.code.least(f64::from(self.frozen.metric().least_product(worst)))
+    }
+}

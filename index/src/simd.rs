@@ -1,0 +1,331 @@
+//! Integer kernels, in the widest instructions that the machine has, and prefetching.
+//!
+//! This is the only file of the room with `unsafe`: the instruction sets are chosen at run time, and their loads take
+//! pointers. Every kernel is exact in integers, so all of them give what the plain loop gives, bit for bit.
+
+#![expect(unsafe_code, reason = "instruction sets chosen at run time, and prefetching")]
+
+use std::sync::LazyLock;
+
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::*;
+
+/// Rows of codes are padded to a multiple of this many bytes: one cache line, one register.
+pub(crate) const LANE: usize = 64;
+
+/// Rows ahead of the one in work whose bytes are asked for.
+#[cfg(target_arch = "x86_64")]
+const AHEAD: usize = 4;
+
+/// An instruction set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Isa {
+    /// Plain loops.
+    Plain,
+    /// 32 bytes at a time.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// 64 bytes at a time, with VNNI and VPOPCNTDQ.
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+static BEST: LazyLock<Isa> = LazyLock::new(|| Isa::available()[0]);
+
+impl Isa {
+    /// The widest of this machine.
+    pub(crate) fn best() -> Self {
+        *BEST
+    }
+
+    /// All of this machine, the widest first.
+    pub(crate) fn available() -> Vec<Self> {
+        let mut sets = Vec::new();
+        #[cfg(target_arch = "x86_64")]
+        {
+            let wide = is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512vnni")
+                && is_x86_feature_detected!("avx512vpopcntdq");
+            if wide {
+                sets.push(Self::Avx512);
+            }
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("popcnt") {
+                sets.push(Self::Avx2);
+            }
+        }
+        sets.push(Self::Plain);
+        sets
+    }
+
+    /// Dot products of some rows of `codes` with `query`, written to `out` in the order of `rows`.
+    ///
+    /// A row is as long as the query, which is a multiple of [`LANE`]. Each product fits: a row has at most 65,536 codes.
+    pub(crate) fn dot_some(self, codes: &[u8], query: &[i8], rows: &[u32], out: &mut [i32]) {
+        check_query(query);
+        match self {
+            Self::Plain => {
+                for (row, out) in rows.iter().zip(out) {
+                    *out = dot_plain(row_of(codes, *row as usize, query.len()), query);
+                }
+            }
+            // SAFETY: `available` found the instruction set, and no other way leads to this variant.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => unsafe { dot_some_avx2(codes, query, rows, out) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => unsafe { dot_some_avx512(codes, query, rows, out) },
+        }
+    }
+
+    /// Dot products of all rows of `codes` with `query`, as [`Isa::dot_some`].
+    pub(crate) fn dot_all(self, codes: &[u8], query: &[i8], out: &mut [i32]) {
+        check_query(query);
+        match self {
+            Self::Plain => {
+                for (row, out) in codes.chunks_exact(query.len()).zip(out) {
+                    *out = dot_plain(row, query);
+                }
+            }
+            // SAFETY: `available` found the instruction set, and no other way leads to this variant.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => unsafe { dot_all_avx2(codes, query, out) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => unsafe { dot_all_avx512(codes, query, out) },
+        }
+    }
+
+    /// Number of bits that each row of `words` shares with `query`; a row is as long as the query.
+    pub(crate) fn shared_bits(self, words: &[u64], query: &[u64], out: &mut [u32]) {
+        assert!(!query.is_empty(), "a fingerprint has words");
+        match self {
+            Self::Plain => {
+                for (row, out) in words.chunks_exact(query.len()).zip(out) {
+                    *out = row.iter().zip(query).map(|(a, b)| (a & b).count_ones()).sum();
+                }
+            }
+            // SAFETY: `available` found the instruction set, and no other way leads to this variant.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => unsafe { shared_bits_popcnt(words, query, out) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => unsafe { shared_bits_avx512(words, query, out) },
+        }
+    }
+}
+
+/// Asks for the cache lines of a slice; it changes nothing but the time of the next read.
+#[inline(always)]
+pub(crate) fn prefetch<T>(slice: &[T]) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let start = slice.as_ptr().cast::<i8>();
+        for line in (0..size_of_val(slice)).step_by(LANE) {
+            // SAFETY: a prefetch reads nothing, and the address is inside the slice.
+            unsafe { _mm_prefetch(start.add(line), _MM_HINT_T0) };
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = slice;
+}
+
+/// The loads below rely on it.
+fn check_query(query: &[i8]) {
+    assert!(
+        !query.is_empty() && query.len().is_multiple_of(LANE),
+        "a query is padded to whole lanes"
+    );
+}
+
+#[inline(always)]
+fn row_of(codes: &[u8], row: usize, stride: usize) -> &[u8] {
+    &codes[row * stride..][..stride]
+}
+
+fn dot_plain(row: &[u8], query: &[i8]) -> i32 {
+    row.iter().zip(query).map(|(a, b)| i32::from(*a) * i32::from(*b)).sum()
+}
+
+/// Asks for a row some steps ahead.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn prefetch_row(codes: &[u8], rows: &[u32], at: usize, stride: usize) {
+    if let Some(row) = rows.get(at) {
+        prefetch(row_of(codes, *row as usize, stride));
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn dot_some_avx2(codes: &[u8], query: &[i8], rows: &[u32], out: &mut [i32]) {
+    (0..AHEAD).for_each(|at| prefetch_row(codes, rows, at, query.len()));
+    for (at, (row, out)) in rows.iter().zip(out).enumerate() {
+        prefetch_row(codes, rows, at + AHEAD, query.len());
+        *out = dot_avx2(row_of(codes, *row as usize, query.len()), query);
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn dot_all_avx2(codes: &[u8], query: &[i8], out: &mut [i32]) {
+    for (row, out) in codes.chunks_exact(query.len()).zip(out) {
+        *out = dot_avx2(row, query);
+    }
+}
+
+/// Both sides are widened to 16 bits: the instruction that multiplies bytes saturates.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+#[inline]
+fn dot_avx2(row: &[u8], query: &[i8]) -> i32 {
+    let mut sums = [_mm256_setzero_si256(); 2];
+    for (a, b) in row.chunks_exact(32).zip(query.chunks_exact(32)) {
+        for (half, sum) in sums.iter_mut().enumerate() {
+            // SAFETY: 16 bytes from 0 or from 16 on, of slices of 32.
+            let (a, b) = unsafe {
+                let (a, b) = (a.as_ptr().add(16 * half), b.as_ptr().add(16 * half));
+                (_mm_loadu_si128(a.cast()), _mm_loadu_si128(b.cast()))
+            };
+            let products = _mm256_madd_epi16(_mm256_cvtepu8_epi16(a), _mm256_cvtepi8_epi16(b));
+            *sum = _mm256_add_epi32(*sum, products);
+        }
+    }
+    let sum = _mm256_add_epi32(sums[0], sums[1]);
+    let sum = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256::<1>(sum));
+    let sum = _mm_add_epi32(sum, _mm_shuffle_epi32::<0b01_00_11_10>(sum));
+    _mm_cvtsi128_si32(_mm_add_epi32(sum, _mm_shuffle_epi32::<0b10_11_00_01>(sum)))
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn dot_some_avx512(codes: &[u8], query: &[i8], rows: &[u32], out: &mut [i32]) {
+    (0..AHEAD).for_each(|at| prefetch_row(codes, rows, at, query.len()));
+    for (at, (row, out)) in rows.iter().zip(out).enumerate() {
+        prefetch_row(codes, rows, at + AHEAD, query.len());
+        *out = dot_avx512(row_of(codes, *row as usize, query.len()), query);
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn dot_all_avx512(codes: &[u8], query: &[i8], out: &mut [i32]) {
+    for (row, out) in codes.chunks_exact(query.len()).zip(out) {
+        *out = dot_avx512(row, query);
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+#[inline]
+fn dot_avx512(row: &[u8], query: &[i8]) -> i32 {
+    let mut sums = [_mm512_setzero_si512(); 2];
+    for (at, (a, b)) in row.chunks_exact(LANE).zip(query.chunks_exact(LANE)).enumerate() {
+        // SAFETY: both slices are 64 bytes long.
+        let (a, b) = unsafe {
+            (_mm512_loadu_si512(a.as_ptr().cast()), _mm512_loadu_si512(b.as_ptr().cast()))
+        };
+        sums[at % 2] = _mm512_dpbusd_epi32(sums[at % 2], a, b);
+    }
+    _mm512_reduce_add_epi32(_mm512_add_epi32(sums[0], sums[1]))
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "popcnt")]
+fn shared_bits_popcnt(words: &[u64], query: &[u64], out: &mut [u32]) {
+    for (row, out) in words.chunks_exact(query.len()).zip(out) {
+        *out = row.iter().zip(query).map(|(a, b)| (a & b).count_ones()).sum();
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512vpopcntdq,popcnt")]
+fn shared_bits_avx512(words: &[u64], query: &[u64], out: &mut [u32]) {
+    for (row, out) in words.chunks_exact(query.len()).zip(out) {
+        let mut sums = _mm512_setzero_si512();
+        let (row_lanes, row_rest) = row.as_chunks::<8>();
+        let (query_lanes, query_rest) = query.as_chunks::<8>();
+        for (a, b) in row_lanes.iter().zip(query_lanes) {
+            // SAFETY: both arrays are 64 bytes long.
+            let (a, b) = unsafe {
+                (_mm512_loadu_si512(a.as_ptr().cast()), _mm512_loadu_si512(b.as_ptr().cast()))
+            };
+            sums = _mm512_add_epi64(sums, _mm512_popcnt_epi64(_mm512_and_si512(a, b)));
+        }
+        let rest: u32 = row_rest.iter().zip(query_rest).map(|(a, b)| (a & b).count_ones()).sum();
+        *out = _mm512_reduce_add_epi64(sums) as u32 + rest;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes that look random.
+    fn bytes(n: usize, seed: u64) -> Vec<u8> {
+        let mut state = seed;
+        let mut next = || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (state >> 56) as u8
+        };
+        (0..n).map(|_| next()).collect()
+    }
+
+    #[test]
+    fn every_instruction_set_gives_the_same_dot_products() {
+        for lanes in [1, 2, 3, 4, 7, 16] {
+            let stride = lanes * LANE;
+            let mut codes = bytes(40 * stride, lanes as u64);
+            codes[..stride].fill(255);
+            let mut query: Vec<i8> = bytes(stride, 99).iter().map(|&b| b as i8).collect();
+            for extreme in [None, Some(-128), Some(127)] {
+                query.iter_mut().for_each(|q| *q = extreme.unwrap_or(*q));
+                let rows = [0, 39, 7, 7, 12, 1, 2];
+                let plain: Vec<i32> =
+                    codes.chunks(stride).map(|row| dot_plain(row, &query)).collect();
+                for isa in Isa::available() {
+                    let (mut all, mut some) = (vec![0; 40], vec![0; rows.len()]);
+                    isa.dot_all(&codes, &query, &mut all);
+                    isa.dot_some(&codes, &query, &rows, &mut some);
+                    assert_eq!(all, plain, "{isa:?}, {lanes} lanes");
+                    assert_eq!(some, rows.map(|row| plain[row as usize]), "{isa:?}, {lanes} lanes");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_longest_rows_do_not_overflow() {
+        let (codes, query) = (vec![255u8; 65_536], vec![127i8; 65_536]);
+        for isa in Isa::available() {
+            let mut out = [0];
+            isa.dot_all(&codes, &query, &mut out);
+            assert_eq!(out, [255 * 127 * 65_536]);
+        }
+    }
+
+    #[test]
+    fn every_instruction_set_counts_the_same_bits() {
+        for words in [1, 5, 8, 32, 33] {
+            let raw = bytes(words * 8 * 21, words as u64);
+            let word = |b: &[u8]| u64::from_le_bytes(b.try_into().unwrap());
+            let all: Vec<u64> = raw.chunks(8).map(word).collect();
+            let (query, rows) = all.split_at(words);
+            let mut plain = vec![0; 20];
+            Isa::Plain.shared_bits(rows, query, &mut plain);
+            for isa in Isa::available() {
+                let mut out = vec![0; 20];
+                isa.shared_bits(rows, query, &mut out);
+                assert_eq!(out, plain, "{isa:?}, {words} words");
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "whole lanes")]
+    fn a_query_that_is_not_padded_is_refused() {
+        Isa::best().dot_all(&[0; 64], &[0; 63], &mut [0]);
+    }
+}
