@@ -56,11 +56,11 @@ pub(crate) fn encode(
 ) -> Result<Encoded> {
     Ok(match query {
         Parsed::Text(text) => {
-            encoder.check_text(text)?;
+            encoder.check_text(text).map_err(refused("query.text"))?;
             single(encoder.encode_texts(&[text])?, live)?
         }
         Parsed::Molecule(molecule) => {
-            encoder.check_molecule(molecule)?;
+            encoder.check_molecule(molecule).map_err(refused("query.molecule"))?;
             single(encoder.encode_molecules(&[molecule])?, live)?
         }
         Parsed::Vector(vector) => {
@@ -100,6 +100,16 @@ fn single(encodings: Vec<Encoding>, live: &LiveCollection) -> Result<Encoded> {
     levels::check(&encoding, live.info.part_dim).map_err(broken)?;
     let Encoding { global, fragments, tokens } = encoding;
     Ok(Encoded { global, levels: Levels { fragments, tokens } })
+}
+
+/// Names the field of a query that the encoder refuses.
+fn refused(field: &str) -> impl Fn(EncoderError) -> EngineError {
+    move |error| match error {
+        EncoderError::Text { reason, .. } | EncoderError::Molecule { reason, .. } => {
+            EngineError::invalid(field, format!("it {reason}"))
+        }
+        other => other.into(),
+    }
 }
 
 fn check_bytes(field: &str, text: &str, most: usize) -> Result<()> {

@@ -356,6 +356,14 @@ async fn unknown_enums_of_the_encoder_are_refused() {
 }
 
 #[tokio::test]
+async fn a_question_that_cannot_be_encoded_names_its_field() {
+    let served = serve_demo().await;
+    let (code, message) = refusal(served.client.query(asks_text(" ")).await);
+    assert_eq!(code, Code::InvalidArgument);
+    assert!(message.starts_with("query.text: "), "{message}");
+}
+
+#[tokio::test]
 async fn explanation_of_a_missing_record_or_of_nothing_is_refused() {
     let served = serve_demo().await;
     let explain = |query, id: &str| wire::ExplainRequest {

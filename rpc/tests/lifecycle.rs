@@ -207,6 +207,13 @@ async fn import_resumes_after_a_restart_and_loses_nothing_acknowledged() {
 }
 
 #[tokio::test]
+async fn a_client_learns_why_nobody_answers() {
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let error = Client::connect(&format!("http://{free}")).await.unwrap_err().to_string();
+    assert!(error.contains(&free.to_string()) && error.contains("refused"), "{error}");
+}
+
+#[tokio::test]
 async fn import_resumes_after_a_cut_connection() {
     let served = serve().await;
     create(&served.client, "demo").await;

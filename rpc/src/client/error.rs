@@ -5,6 +5,11 @@ use std::time::Duration;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
+/// What lies at the bottom of an error, where the system says why ("Connection refused").
+fn root_cause(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), root_cause)
+}
+
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -25,7 +30,7 @@ pub enum ClientError {
         scheme: String,
     },
     /// No server answers there.
-    #[error("cannot connect to {address}: is the server running? ({source})")]
+    #[error("cannot connect to {address}: is the server running? ({})", root_cause(source))]
     Connect {
         /// Where it was sought.
         address: String,
