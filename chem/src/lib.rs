@@ -33,6 +33,7 @@ mod scan;
 mod screen;
 mod sdf;
 mod topology;
+mod written;
 
 pub use error::{ChemError, Place};
 pub use fingerprint::{FINGERPRINT_BITS, Fingerprint};
@@ -45,3 +46,4 @@ pub use properties::{Properties, StereoCounts};
 pub use scaffold::ScaffoldStereo;
 pub use screen::{SCREEN_BITS, Screen};
 pub use sdf::{SdfReader, SdfRecord};
+pub use written::{SmilesSymbol, WrittenSmiles};

@@ -15,6 +15,7 @@ use crate::scaffold::ScaffoldStereo;
 use crate::scan;
 use crate::screen::Screen;
 use crate::topology::{Cip, Stereo, Topology};
+use crate::written::{self, WrittenSmiles};
 
 /// A structure as a user gives it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -151,6 +152,12 @@ impl Molecule {
     /// Keys under which two records are the same molecule.
     pub fn identity(&self) -> Result<Identity, ChemError> {
         foreign::identity(&self.foreign)
+    }
+
+    /// The canonical SMILES without map numbers, with the atoms of every symbol as rows of
+    /// [`Self::graph`].
+    pub fn written(&self) -> Result<WrittenSmiles, ChemError> {
+        written::write(&self.foreign)
     }
 
     /// Formula, masses, descriptors and stereo counts.

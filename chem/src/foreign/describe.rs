@@ -6,7 +6,7 @@ use crate::identity::Identity;
 use crate::limits::MAX_INCHI_TIME_S;
 use cosmolkit::{
     ChiralTag, InchiWriteParams, Molecule, PotentialStereoParams, PotentialStereoSpecified,
-    PotentialStereoType, inchi_to_key,
+    PotentialStereoType, SmilesWriteParams, inchi_to_key,
 };
 
 /// Numbers that need the library's pattern search.
@@ -77,7 +77,7 @@ pub(crate) fn stereo(molecule: &Foreign) -> Result<Stereo, ChemError> {
 pub(crate) fn identity(molecule: &Foreign) -> Result<Identity, ChemError> {
     let canonical_smiles = guard("writing SMILES", molecule.size(), || {
         // The writer fails on the chirality of allenes, which RDKit leaves out of the text.
-        smiles(&molecule.0).or_else(|_| smiles(&without_axial_tags(&molecule.0)?))
+        smiles(&molecule.0).or_else(|_| smiles(&changed(&molecule.0, Change::NoAxialTag)?))
     })?;
     let inchi = guard("writing InChI", molecule.size(), || inchi(&molecule.0)).ok();
     let inchikey = inchi.as_deref().and_then(|inchi| {
@@ -87,6 +87,21 @@ pub(crate) fn identity(molecule: &Foreign) -> Result<Identity, ChemError> {
         .ok()
     });
     Ok(Identity { canonical_smiles, inchi, inchikey })
+}
+
+/// Writes the canonical SMILES without map numbers, and the same with the row + 1 of every atom as its map number.
+pub(crate) fn numbered_smiles(molecule: &Foreign) -> Result<(String, String), ChemError> {
+    const DURING: &str = "writing SMILES";
+    let write = |molecule: &Molecule| {
+        let plain = changed(molecule, Change::NoNumber)?;
+        let numbered = changed(molecule, Change::RowAsNumber)?;
+        let params = SmilesWriteParams { ignore_atom_map_numbers: true, ..Default::default() };
+        let numbered = numbered.to_smiles_with_params(&params).map_err(|e| internal(DURING, &e))?;
+        Ok((smiles(&plain)?, String::from_utf8_lossy(numbered.as_bytes()).into_owned()))
+    };
+    guard(DURING, molecule.size(), || {
+        write(&molecule.0).or_else(|_| write(&changed(&molecule.0, Change::NoAxialTag)?))
+    })
 }
 
 fn inchi(molecule: &Molecule) -> Result<String, ChemError> {
@@ -99,15 +114,29 @@ fn smiles(molecule: &Molecule) -> Result<String, ChemError> {
     Ok(String::from_utf8_lossy(text.as_bytes()).into_owned())
 }
 
-fn without_axial_tags(molecule: &Molecule) -> Result<Molecule, ChemError> {
+/// What is changed of every atom before a text is written.
+#[derive(Debug, Clone, Copy)]
+enum Change {
+    /// Chirality that the writer cannot write is taken away.
+    NoAxialTag,
+    /// The map number is taken away.
+    NoNumber,
+    /// The map number becomes the row + 1.
+    RowAsNumber,
+}
+
+fn changed(molecule: &Molecule, change: Change) -> Result<Molecule, ChemError> {
     let builder = molecule.to_builder();
     let mut topology = molecule.topology().clone();
-    for atom in &mut topology.atoms {
-        if matches!(
-            atom.chiral_tag(),
-            ChiralTag::Allene | ChiralTag::Other | ChiralTag::Tetrahedral
-        ) {
-            atom.set_chiral_tag(ChiralTag::Unspecified);
+    for (row, atom) in (0u32..).zip(&mut topology.atoms) {
+        let axial = [ChiralTag::Allene, ChiralTag::Other, ChiralTag::Tetrahedral];
+        match change {
+            Change::NoNumber => atom.set_atom_map(None),
+            Change::RowAsNumber => atom.set_atom_map(Some(row + 1)),
+            Change::NoAxialTag if axial.contains(&atom.chiral_tag()) => {
+                atom.set_chiral_tag(ChiralTag::Unspecified);
+            }
+            Change::NoAxialTag => {}
         }
     }
     let edited =

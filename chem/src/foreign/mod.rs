@@ -11,7 +11,7 @@ mod read;
 mod scaffold;
 mod wording;
 
-pub(crate) use describe::{Descriptors, Stereo, descriptors, identity, stereo};
+pub(crate) use describe::{Descriptors, Stereo, descriptors, identity, numbered_smiles, stereo};
 pub(crate) use edit::{keep_part, set_charges};
 pub(crate) use pattern::{ForeignPattern, certain, matches, read_pattern};
 pub(crate) use perceive::{coordinates, topology};
