@@ -63,7 +63,7 @@ fn show(bar: &ProgressBar, event: &TrainEvent) {
             bar.set_position(*step as u64);
             bar.set_message(parts.join(" "));
         }
-        TrainEvent::Validation { step, text_to_molecule: there, molecule_to_text: back } => bar.println(format!(
+        TrainEvent::Validation { step, text_to_molecule: there, molecule_to_text: back, .. } => bar.println(format!(
             "step {step}: among {} pairs text→molecule R@1 {:.3} R@10 {:.3} MRR {:.3}, molecule→text R@1 {:.3} R@10 {:.3} MRR {:.3}",
             there.targets, there.recall_at_1, there.recall_at_10, there.mrr, back.recall_at_1, back.recall_at_10, back.mrr
         )),

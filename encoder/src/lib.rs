@@ -3,7 +3,6 @@
 //! It is the only room that knows candle and tokenizers. It is not a search engine: how encodings are compared, stored
 //! and ranked is the engine's business.
 
-#[allow(dead_code, reason = "the trainer's and the server's share follow")]
 pub mod atomas;
 mod config;
 mod contrastive;
@@ -15,6 +14,7 @@ mod fingerprint;
 mod hashing;
 mod head;
 mod layers;
+mod load;
 mod minilm;
 mod model;
 mod molecule;
@@ -36,4 +36,5 @@ pub use encoder::{Encoder, ModelInfo};
 pub use encoding::{Encoding, Extent, Level};
 pub use error::EncoderError;
 pub use hashing::HashingEncoder;
+pub use load::{LoadedModel, load};
 pub use model::Model;

@@ -46,13 +46,7 @@ impl Model {
         let text = &config.text;
         let reader =
             TextReader::load(&dir.join("tokenizer.json"), text.max_tokens, text.vocabulary)?;
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .thread_name(|i| format!("encoder-{i}"))
-            .build()
-            .map_err(|e| {
-                EncoderError::Config(format!("cannot start {threads} encoder threads: {e}"))
-            })?;
+        let pool = self::threads(threads)?;
         let info = ModelInfo {
             name: config.name.clone(),
             fingerprint,
@@ -133,10 +127,19 @@ impl Encoder for Model {
     }
 }
 
+/// A model's own threads (0: one per core).
+pub(crate) fn threads(count: usize) -> Result<rayon::ThreadPool> {
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(count)
+        .thread_name(|i| format!("encoder-{i}"))
+        .build();
+    pool.map_err(|e| EncoderError::Config(format!("cannot start {count} encoder threads: {e}")))
+}
+
 /// Writes a model directory (all but its card) and its sums.
 pub(crate) fn save(
     dir: &Path,
-    config: &ModelConfig,
+    config: &impl serde::Serialize,
     params: &Params,
     tokenizer: &Path,
     dtype: DType,

@@ -123,6 +123,11 @@ impl Params {
             .ok_or_else(|| EncoderError::Config(format!("no weight named `{name}`")))
     }
 
+    /// The variable of this name, if the weight is trainable.
+    pub(crate) fn var(&self, name: &str) -> Option<&Var> {
+        self.vars.get(name)
+    }
+
     /// Sets or replaces a weight that is not trainable.
     pub(crate) fn insert(&mut self, name: &str, tensor: Tensor) {
         self.tensors.insert(name.to_owned(), tensor);

@@ -51,7 +51,6 @@ impl Modality {
 /// Sizes of a hierarchy.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HierarchyShape {
-    pub(crate) width: usize,
     pub(crate) heads: usize,
     /// Clusters per token from level 0 to 1 and from 1 to 2.
     pub(crate) ratios: [f64; 2],

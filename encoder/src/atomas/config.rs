@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::alignment::HierarchyShape;
+use super::{alignment::HierarchyShape, reader::TokenizerKind};
 use crate::{
     config::{FORMAT_VERSION, LevelWeights},
     error::{EncoderError, Result},
@@ -33,6 +33,8 @@ pub struct AtomasConfig {
     pub format_version: u32,
     /// The encoder and decoder that both modalities share.
     pub t5: T5Config,
+    /// What turns SMILES and texts into tokens.
+    pub tokenizer: TokenizerKind,
     /// Treatment of padding.
     pub padding: Padding,
     /// Longest sequence in tokens, the end mark included; what is beyond is not read. Positions of the layer that sums
@@ -104,8 +106,7 @@ impl AtomasConfig {
     }
 
     pub(super) fn hierarchy(&self) -> HierarchyShape {
-        let (width, heads) = (self.t5.d_model, self.cluster_heads);
-        HierarchyShape { width, heads, ratios: self.cluster_ratios }
+        HierarchyShape { heads: self.cluster_heads, ratios: self.cluster_ratios }
     }
 
     /// Weights of the T5 under `prefix`.

@@ -8,15 +8,28 @@ mod batch;
 mod cluster;
 mod config;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
+mod learner;
 mod linear;
+mod model;
 mod momentum;
 mod network;
 mod objective;
 #[cfg(test)]
-mod parity;
+pub(crate) mod parity;
 mod polymerise;
+mod reader;
+mod release;
 
+pub(crate) use alignment::Modality;
+pub(crate) use batch::TokenBatch;
 pub use config::{AtomasConfig, AtomasKind, Padding};
+pub(crate) use learner::Learner;
+pub use model::AtomasModel;
+pub(crate) use momentum::MomentumShape;
 pub(crate) use network::Network;
 pub use objective::LossWeights;
+pub(crate) use objective::PairBatch;
+pub use reader::TokenizerKind;
+pub(crate) use reader::{Input, Reader};
+pub(crate) use release::Release;

@@ -11,6 +11,9 @@ use crate::{
     params::{Init, ParamSpec, Params},
 };
 
+/// Name of the place [1] in the queues that is written next.
+pub(super) const QUEUE_POINTER: &str = "queue_ptr";
+
 /// What the slow copy and the queues need to know.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MomentumShape {
@@ -68,6 +71,14 @@ impl Momentum {
     /// Puts a batch's vectors, texts' and molecules', in the place of the oldest.
     pub(super) fn enqueue(&mut self, vectors: &[Tensor; 2]) -> Result<()> {
         self.queues.push(vectors)
+    }
+
+    /// Names and shapes of [`Self::tensors`] but for the [`QUEUE_POINTER`], which is an integer.
+    pub(super) fn specs(config: &AtomasConfig, queue: usize) -> Vec<ParamSpec> {
+        let mut specs = GlobalEncoder::specs(config, "_m");
+        let shape = [config.t5.d_model, queue];
+        specs.extend(Queues::names().map(|name| ParamSpec::new(name, &shape, Init::Zeros)));
+        specs
     }
 
     /// Everything that a later run needs to go on, under the released names.
@@ -150,7 +161,7 @@ impl Queues {
     fn tensors(&self) -> Result<HashMap<String, Tensor>> {
         let mut tensors: HashMap<String, Tensor> =
             Self::names().into_iter().zip(self.columns.iter().cloned()).collect();
-        tensors.insert("queue_ptr".into(), Tensor::new(&[self.next as i64], &Device::Cpu)?);
+        tensors.insert(QUEUE_POINTER.into(), Tensor::new(&[self.next as i64], &Device::Cpu)?);
         Ok(tensors)
     }
 
@@ -160,11 +171,11 @@ impl Queues {
             Ok::<_, EncoderError>(checked(tensors, &spec)?.to_dtype(DType::F32)?)
         };
         let [text, smiles] = Self::names();
-        let next = checked(tensors, &ParamSpec::new("queue_ptr", &[1], Init::Zeros))?;
+        let next = checked(tensors, &ParamSpec::new(QUEUE_POINTER, &[1], Init::Zeros))?;
         let next = next.to_dtype(DType::I64)?.to_vec1::<i64>()?[0];
         let within = usize::try_from(next).ok().filter(|&next| next < length);
         let next = within.ok_or_else(|| {
-            EncoderError::Config(format!("queue_ptr is {next}, must be below {length}"))
+            EncoderError::Config(format!("{QUEUE_POINTER} is {next}, must be below {length}"))
         })?;
         Ok(Self { columns: [column(text)?, column(smiles)?], next })
     }

@@ -70,8 +70,9 @@ pub(crate) struct Losses {
     pub(crate) molecule_generation: Option<Tensor>,
     /// SMILES to texts, when it is asked for.
     pub(crate) text_generation: Option<Tensor>,
-    /// Levels of texts and of molecules.
-    pub(super) levels: [Levels; 2],
+    /// Clusters of texts and of molecules.
+    #[cfg(test)]
+    pub(crate) clusters: [[Vec<super::cluster::Clusters>; 2]; 2],
     /// The slow copy's global vectors of texts and of molecules.
     pub(crate) slow: [Tensor; 2],
 }
@@ -123,7 +124,8 @@ impl Losses {
                 (batch.mask.as_ref(), weights.soft_targets),
             )?,
             alignment: alignment(network, &levels, batch.mask.as_ref())?,
-            levels,
+            #[cfg(test)]
+            clusters: levels.map(|levels| levels.clusters),
             slow,
         })
     }

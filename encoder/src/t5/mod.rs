@@ -16,7 +16,7 @@ pub(crate) mod weights;
 
 use std::{collections::HashMap, path::Path};
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 pub use self::{
     bias::Buckets,
@@ -29,7 +29,6 @@ use self::{decoder::DecoderStack, encoder::EncoderStack, layers::Linear};
 use crate::{
     error::{EncoderError, Result},
     fingerprint,
-    params::Params,
 };
 
 /// A T5 with its weights, in f32.
@@ -89,15 +88,7 @@ impl T5 {
     /// # Errors
     /// Names the weight that is missing, extra, or of another shape or dtype than the config says.
     pub fn from_safetensors(config: &T5Config, path: &Path) -> Result<Self> {
-        config.check()?;
-        let fail = |reason: String| EncoderError::Model { path: path.to_path_buf(), reason };
-        let bytes =
-            std::fs::read(path).map_err(|source| EncoderError::Io { path: path.into(), source })?;
-        let mut stored = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu)
-            .map_err(|e| fail(format!("not a readable safetensors file: {e}")))?;
-        drop(bytes);
-        weights::drop_copies(&mut stored, "", config, path)?;
-        let params = Params::from_stored(stored, &weights::specs(config), path)?;
+        let params = weights::read(path, config)?;
         Self::load(config, |name, _| params.get(name))
     }
 

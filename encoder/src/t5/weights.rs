@@ -2,12 +2,12 @@
 
 use std::{collections::HashMap, path::Path};
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 
 use super::{FeedForwardKind, T5Config};
 use crate::{
     error::{EncoderError, Result},
-    params::{Init, ParamSpec},
+    params::{Init, ParamSpec, Params},
 };
 
 /// Where weights come from: called once with the name and shape of each.
@@ -17,6 +17,19 @@ pub(super) type Source<'a> = dyn FnMut(&str, &[usize]) -> Result<Tensor> + 'a;
 const ALIASES: [&str; 2] = ["encoder.embed_tokens.weight", "decoder.embed_tokens.weight"];
 /// Written by early T5 v1.0 checkpoints and read by no implementation.
 const UNUSED: &str = "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight";
+
+/// Reads a Hugging Face safetensors checkpoint: no weight missing or extra, copies of the embedding dropped.
+pub(crate) fn read(path: &Path, config: &T5Config) -> Result<Params> {
+    config.check()?;
+    let fail = |reason: String| EncoderError::Model { path: path.to_path_buf(), reason };
+    let bytes =
+        std::fs::read(path).map_err(|source| EncoderError::Io { path: path.into(), source })?;
+    let mut stored = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu)
+        .map_err(|e| fail(format!("not a readable safetensors file: {e}")))?;
+    drop(bytes);
+    drop_copies(&mut stored, "", config, path)?;
+    Params::from_stored(stored, &specs(config), path)
+}
 
 /// Name, shape and beginning of every weight, in the order in which they are used.
 ///

@@ -80,6 +80,16 @@ impl TextStart {
     }
 }
 
+/// Learning rate factor at `step` (from 0) of `steps`: linear warm-up, then a cosine from 1 to 0.05.
+pub(super) fn warm_cosine(step: usize, warmup_steps: usize, steps: usize) -> f64 {
+    if step < warmup_steps {
+        return (step + 1) as f64 / warmup_steps as f64;
+    }
+    let span = (steps - warmup_steps.min(steps)).max(1) as f64;
+    let progress = ((step - warmup_steps) as f64 / span).min(1.0);
+    0.05 + 0.95 * 0.5 * (1.0 + (std::f64::consts::PI * progress).cos())
+}
+
 impl TrainConfig {
     /// Reads and checks a JSON config.
     ///
@@ -132,14 +142,9 @@ impl TrainConfig {
         Ok(())
     }
 
-    /// Learning rate factor at `step` (from 0): linear warm-up, then a cosine from 1 to 0.05.
+    /// Learning rate factor at `step` (from 0).
     pub(super) fn schedule(&self, step: usize) -> f64 {
-        if step < self.warmup_steps {
-            return (step + 1) as f64 / self.warmup_steps as f64;
-        }
-        let span = (self.steps - self.warmup_steps.min(self.steps)).max(1) as f64;
-        let progress = ((step - self.warmup_steps) as f64 / span).min(1.0);
-        0.05 + 0.95 * 0.5 * (1.0 + (std::f64::consts::PI * progress).cos())
+        warm_cosine(step, self.warmup_steps, self.steps)
     }
 }
 

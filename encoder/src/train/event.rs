@@ -9,6 +9,7 @@ use std::{
 
 use serde::Serialize;
 
+use super::atomas::GenerationScores;
 use crate::{
     error::{EncoderError, Result},
     retrieval::RankingMetrics,
@@ -57,6 +58,9 @@ pub enum TrainEvent {
         text_to_molecule: RankingMetrics,
         /// Molecules against captions.
         molecule_to_text: RankingMetrics,
+        /// What was written from the one and the other, where the recipe writes.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        generation: Option<GenerationScores>,
     },
     /// The model was written.
     Saved {

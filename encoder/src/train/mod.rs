@@ -5,6 +5,7 @@
 //! vectors, and the weighted late interaction of fragments with phrases and of atoms with words.
 
 mod adamw;
+mod atomas;
 mod augment;
 mod checkpoint;
 mod config;
@@ -18,6 +19,7 @@ mod sampler;
 mod two_towers;
 mod validate;
 
+pub use atomas::{AtomasTrainConfig, GenerationScores, Schedule, Start, train_atomas};
 pub use config::{TextStart, TrainConfig};
 pub use event::TrainEvent;
 pub use two_towers::{Beginning, TrainPaths, train};

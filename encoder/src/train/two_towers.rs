@@ -49,7 +49,7 @@ pub enum Beginning {
 }
 
 impl Beginning {
-    fn dir(&self) -> &Path {
+    pub(super) fn dir(&self) -> &Path {
         match self {
             Self::TextModel(dir) | Self::Model(dir) => dir,
         }
@@ -173,7 +173,7 @@ impl Recipe for TwoTowers<'_> {
         let most = if last { usize::MAX } else { self.config.validation_pairs };
         let pairs: Vec<&Example> = self.data.validation.iter().take(most).collect();
         let [text_to_molecule, molecule_to_text] = validate(&self.towers, &pairs)?;
-        Ok(TrainEvent::Validation { step, text_to_molecule, molecule_to_text })
+        Ok(TrainEvent::Validation { step, text_to_molecule, molecule_to_text, generation: None })
     }
 
     fn save(&self, dir: &Path) -> Result<()> {

@@ -27,11 +27,17 @@ pub(super) fn validate(towers: &Towers, pairs: &[&Example]) -> Result<[RankingMe
         append(&mut texts, &text.global)?;
         append(&mut molecules, &molecule.global)?;
     }
-    let truth: Vec<usize> = (0..pairs.len()).collect();
+    Ok(rankings(&texts, &molecules, dim))
+}
+
+/// Ranking of texts → molecules and back; both are rows of `dim` numbers, and rows of one place belong together.
+pub(super) fn rankings(texts: &[f32], molecules: &[f32], dim: usize) -> [RankingMetrics; 2] {
+    let pairs = texts.len() / dim;
+    let truth: Vec<usize> = (0..pairs).collect();
     let metrics = |queries: &[f32], targets: &[f32]| {
-        RankingMetrics::from_ranks(ranks(queries, targets, dim, &truth), pairs.len())
+        RankingMetrics::from_ranks(ranks(queries, targets, dim, &truth), pairs)
     };
-    Ok([metrics(&texts, &molecules), metrics(&molecules, &texts)])
+    [metrics(texts, molecules), metrics(molecules, texts)]
 }
 
 fn append(to: &mut Vec<f32>, rows: &Tensor) -> Result<()> {
