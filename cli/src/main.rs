@@ -20,6 +20,7 @@ mod search;
 mod serve;
 mod structure;
 mod table;
+mod tokenizer;
 mod train;
 
 use std::{io::IsTerminal, process::ExitCode};
@@ -51,6 +52,8 @@ enum Command {
     Train(train::Args),
     /// Turn a published checkpoint of T5 or Atomas into a model directory.
     Convert(convert::Args),
+    /// Learn the pieces of text of a model that reads SMILES and text with one vocabulary.
+    Tokenizer(tokenizer::Args),
     /// Say what a server or a data directory holds.
     Info(info::Args),
 }
@@ -84,6 +87,7 @@ fn run(command: Command) -> error::Result<()> {
         Command::Info(args) => in_runtime(Box::pin(info::run(args))),
         Command::Convert(args) => convert::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::Tokenizer(args) => tokenizer::run(&args),
         Command::Train(args) => train::run(&args),
     }
 }

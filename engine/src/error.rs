@@ -131,7 +131,9 @@ impl EngineError {
             Self::Invalid { .. } | Self::SideMissing { .. } | Self::Structure(_) => {
                 ErrorKind::Invalid
             }
-            Self::Encoder(E::Text { .. } | E::Molecule { .. }) => ErrorKind::Invalid,
+            Self::Encoder(E::Text { .. } | E::Molecule { .. } | E::Request(_)) => {
+                ErrorKind::Invalid
+            }
             Self::Index(error) if error.is_callers_fault() => ErrorKind::Invalid,
             Self::CollectionNotFound { .. } | Self::RecordNotFound { .. } => ErrorKind::NotFound,
             Self::CollectionExists { .. } => ErrorKind::AlreadyExists,

@@ -17,7 +17,7 @@ use crate::{
     error::{EncoderError, Result},
     fingerprint,
     params::Params,
-    t5::{T5Config, tokenizer::T5Tokenizer, weights},
+    t5::{T5Config, tokenizer::ModelTokenizer, weights},
 };
 
 /// How Atomas's names of the T5 begin.
@@ -89,7 +89,7 @@ pub fn convert(conversion: &Conversion<'_>) -> Result<Converted> {
     let config = Config::read(conversion.config, atomas, &stored)?;
     let (prefix, t5) = config.t5();
     weights::drop_copies(&mut stored, prefix, t5, checkpoint.path())?;
-    T5Tokenizer::load(conversion.tokenizer, t5)?;
+    ModelTokenizer::load(conversion.tokenizer, t5)?;
     let count = stored.len();
     let params = Params::from_stored(stored, &config.specs(), checkpoint.path())?;
     write(conversion, &params, &config.json())?;

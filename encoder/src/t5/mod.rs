@@ -12,11 +12,12 @@ pub mod generate;
 mod layers;
 mod loss;
 pub mod tokenizer;
+pub mod translate;
 pub(crate) mod weights;
 
 use std::{collections::HashMap, path::Path};
 
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 pub use self::{
     bias::Buckets,
@@ -25,7 +26,9 @@ pub use self::{
     layers::Dropout,
     loss::{IGNORED, LmLoss, Targets},
 };
-use self::{decoder::DecoderStack, encoder::EncoderStack, layers::Linear};
+use self::{
+    decoder::DecoderStack, encoder::EncoderStack, layers::Linear, tokenizer::ModelTokenizer,
+};
 use crate::{
     error::{EncoderError, Result},
     fingerprint,
@@ -97,15 +100,21 @@ impl T5 {
     ///
     /// # Errors
     /// Names the file, and the weight or key, that is missing or differs.
-    pub fn open(dir: &Path) -> Result<(Self, tokenizer::T5Tokenizer)> {
+    pub fn open(dir: &Path) -> Result<(Self, ModelTokenizer)> {
         fingerprint::verify(dir)?;
         let path = dir.join("config.json");
         let json = std::fs::read_to_string(&path)
             .map_err(|source| EncoderError::Io { path: path.clone(), source })?;
         let config = T5Config::from_json(&json)
             .map_err(|e| EncoderError::Model { path, reason: e.to_string() })?;
-        let tokenizer = tokenizer::T5Tokenizer::load(&dir.join("tokenizer.json"), &config)?;
+        let tokenizer = ModelTokenizer::load(&dir.join("tokenizer.json"), &config)?;
         Ok((Self::from_safetensors(&config, &dir.join("model.safetensors"))?, tokenizer))
+    }
+
+    /// Where the weights are.
+    #[must_use]
+    pub fn device(&self) -> &Device {
+        self.embedding.device()
     }
 
     /// The model's shape.
@@ -213,7 +222,7 @@ impl T5 {
     /// # Errors
     /// As [`Self::encode`].
     pub fn step(&self, ids: &[u32], cache: &mut DecoderCache) -> Result<Tensor> {
-        let ids = Tensor::from_vec(ids.to_vec(), (ids.len(), 1), self.embedding.device())?;
+        let ids = Tensor::from_vec(ids.to_vec(), (ids.len(), 1), self.device())?;
         let decoded = self.decoder.forward(self.embed(&ids)?, None, cache, &mut Dropout::off())?;
         Ok(self.logits(&decoded)?.squeeze(1)?)
     }

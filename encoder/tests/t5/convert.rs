@@ -89,7 +89,7 @@ fn a_t5_survives_conversion() {
     let (model, tokenizer) = T5::open(&room.out()).expect("model");
     let hidden = golden.encoded(&model);
     assert!(gap(&hidden, golden.get("enc.last_hidden_state")) < 1e-4);
-    assert_eq!(tokenizer.encode("an acid", 8).expect("ids").ids.last(), Some(&1));
+    assert_eq!(tokenizer.text("an acid", 8).expect("ids").ids.last(), Some(&1));
     let again = room.convert(WeightCopy::Online).expect_err("taken").to_string();
     assert!(again.contains("already holds a model"), "{again}");
 }

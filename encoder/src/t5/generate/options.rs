@@ -114,7 +114,7 @@ impl GenerateOptions {
     }
 
     /// Checks every option for this many sources.
-    pub(super) fn check(&self, sources: usize, config: &T5Config) -> Result<()> {
+    pub(in crate::t5) fn check(&self, sources: usize, config: &T5Config) -> Result<()> {
         let fail = |reason: String| Err(EncoderError::Request(reason));
         let width = self.width();
         if !(1..=MAX_WIDTH).contains(&width) {

@@ -3,6 +3,7 @@
 //! [`T5Tokenizer`] reads the unigram vocabulary of a released T5; its alphabet has no backslash, so some stereo bonds are
 //! lost on the way. [`JointTokenizer`] is our own, for models trained here: it loses nothing, of a SMILES or of a text.
 
+mod either;
 mod joint;
 mod learn;
 mod smiles;
@@ -12,7 +13,9 @@ use std::ops::Range;
 
 use candle_core::{Device, Tensor};
 
-pub use self::{joint::JointTokenizer, learn::learn_text_pieces, unigram::T5Tokenizer};
+pub use self::{
+    either::ModelTokenizer, joint::JointTokenizer, learn::learn_text_pieces, unigram::T5Tokenizer,
+};
 use crate::error::{EncoderError, Result};
 
 /// Longest input in bytes that is read; what a model can take in is far below.
