@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use indicatif::ProgressBar;
-use moiety_encoder::train::{Beginning, TrainConfig, TrainEvent, TrainPaths, train};
+use moiety_encoder::{
+    DeviceChoice,
+    train::{Beginning, TrainConfig, TrainEvent, TrainPaths, train},
+};
 
 use crate::{
     error::{Result, at},
@@ -28,6 +31,9 @@ pub(crate) struct Args {
     /// Directory of the run: state, log and model. A run that stopped there goes on
     #[arg(long)]
     out: PathBuf,
+    /// Where to compute: auto (a GPU if this program was built for one and finds it), cpu, cuda, or cuda:1 and so on
+    #[arg(long, default_value = "auto")]
+    device: DeviceChoice,
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
@@ -36,7 +42,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let paths =
         TrainPaths { pairs: args.data.clone(), begin: beginning(args), out: args.out.clone() };
     let bar = progress::bar(config.steps as u64, "reading data");
-    train(&config, &paths, |event| show(&bar, event))?;
+    train(&config, &paths, args.device, |event| show(&bar, event))?;
     Ok(())
 }
 
@@ -49,9 +55,9 @@ fn beginning(args: &Args) -> Beginning {
 
 fn show(bar: &ProgressBar, event: &TrainEvent) {
     match event {
-        TrainEvent::Ready { pairs, skipped, validation, trainable, resumed_at, .. } => {
+        TrainEvent::Ready { pairs, skipped, validation, trainable, resumed_at, device, .. } => {
             bar.println(format!(
-                "{pairs} pairs ({skipped} not readable), {validation} for validation, {trainable} weights to train"
+                "{pairs} pairs ({skipped} not readable), {validation} for validation, {trainable} weights to train on {device}"
             ));
             bar.set_position(*resumed_at as u64);
             bar.reset_eta();

@@ -14,12 +14,16 @@ pub(crate) fn interaction(left: &LevelTensors, right: &LevelTensors) -> Result<T
 }
 
 /// What to add to logits [n, n] so that pairs of `same` items are not each other's negatives.
-pub(crate) fn mask(n: usize, same: impl Fn(usize, usize) -> bool) -> Result<Tensor> {
+pub(crate) fn mask(
+    n: usize,
+    device: &Device,
+    same: impl Fn(usize, usize) -> bool,
+) -> Result<Tensor> {
     let mask: Vec<f32> = (0..n * n)
         .map(|at| (at / n, at % n))
         .map(|(i, j)| if i != j && same(i, j) { NOT_A_NEGATIVE } else { 0.0 })
         .collect();
-    Ok(Tensor::from_vec(mask, (n, n), &Device::Cpu)?)
+    Ok(Tensor::from_vec(mask, (n, n), device)?)
 }
 
 /// Mean cross-entropy of the diagonal, over rows and over columns (InfoNCE, arXiv 1807.03748).
@@ -53,6 +57,7 @@ mod tests {
         assert!(value(&eye, None) < 1e-6);
         let flat = eye.zeros_like().expect("zeros");
         assert!((value(&flat, None) - 2f32.ln()).abs() < 1e-6);
-        assert!(value(&flat, Some(&mask(2, |_, _| true).expect("mask"))) < 1e-6);
+        let same = mask(2, &Device::Cpu, |_, _| true).expect("mask");
+        assert!(value(&flat, Some(&same)) < 1e-6);
     }
 }

@@ -1,14 +1,13 @@
 //! The layers that both towers share.
 
-use std::{ops::Range, sync::Arc};
+use std::ops::Range;
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 
 use crate::{
     error::Result,
-    ops::{self, BiasBuckets},
+    ops::{self, AttentionPlan},
     params::{Init, ParamSpec, Params},
-    ragged::Segments,
 };
 
 /// `x W + b`, with `W` stored as [in, out] so that its gradient is contiguous.
@@ -109,9 +108,9 @@ struct Block {
 /// What attention needs to know of a batch besides its rows.
 #[derive(Clone, Debug)]
 pub(crate) struct Layout {
-    pub(crate) segments: Arc<Segments>,
-    /// Bias buckets and the table [buckets, heads] they point into.
-    pub(crate) bias: Option<(Arc<BiasBuckets>, Tensor)>,
+    pub(crate) plan: AttentionPlan,
+    /// The table [buckets, heads] that the plan's buckets point into.
+    pub(crate) bias: Option<Tensor>,
 }
 
 impl Stack {
@@ -185,16 +184,7 @@ impl Stack {
 impl Block {
     fn attend(&self, x: &Tensor, layout: &Layout, heads: usize) -> Result<Tensor> {
         let qkv = self.query_key_value.forward(x)?;
-        let attended = match &layout.bias {
-            Some((buckets, table)) => {
-                ops::attention(&qkv, table, Some(buckets.clone()), &layout.segments, heads)?
-            }
-            None => {
-                let unread = Tensor::zeros((1, heads), qkv.dtype(), &Device::Cpu)?;
-                ops::attention(&qkv, &unread, None, &layout.segments, heads)?
-            }
-        };
-        self.attention_out.forward(&attended)
+        self.attention_out.forward(&layout.plan.attend(&qkv, layout.bias.as_ref(), heads)?)
     }
 
     fn feed(&self, x: &Tensor) -> Result<Tensor> {

@@ -7,6 +7,7 @@ pub mod atomas;
 mod config;
 mod contrastive;
 pub mod convert;
+mod device;
 mod encoder;
 mod encoding;
 mod error;
@@ -32,6 +33,7 @@ mod towers;
 pub mod train;
 
 pub use config::{LevelWeights, ModelConfig, MoleculeConfig, TextConfig};
+pub use device::DeviceChoice;
 pub use encoder::{Encoder, ModelInfo};
 pub use encoding::{Encoding, Extent, Level};
 pub use error::EncoderError;

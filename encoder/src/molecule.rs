@@ -15,7 +15,7 @@ use crate::{
     error::Result,
     head::{Head, Pooling},
     layers::{LayerNorm, Layout, NormOrder, Stack, StackShape},
-    ops::{self, BiasBuckets},
+    ops::{self, AttentionPlan, BiasBuckets},
     params::{Init, ParamSpec, Params},
     ragged::Segments,
 };
@@ -179,12 +179,10 @@ impl MoleculeTower {
         batch: &[&MoleculeInput],
     ) -> Result<(Tensor, Arc<Segments>)> {
         let segments = Arc::new(Segments::from_lengths(batch.iter().map(|m| m.atoms())));
-        let buckets = Arc::new(BiasBuckets::new(batch.iter().map(|m| m.buckets.as_slice())));
+        let buckets = BiasBuckets::new(batch.iter().map(|m| m.buckets.as_slice()));
+        let plan = AttentionPlan::new(&segments, Some((buckets, BUCKETS)), self.table.device())?;
+        let layout = Layout { plan, bias: Some(self.distance_bias.clone()) };
         let x = ops::embedding_bag(&self.table, Arc::new(rows), ROWS_PER_ATOM)?;
-        let layout = Layout {
-            segments: segments.clone(),
-            bias: Some((buckets, self.distance_bias.clone())),
-        };
         let x = self.stack.forward(&x, &layout, 0..self.stack.layers())?;
         Ok((self.norm.forward(&x)?, segments))
     }

@@ -108,6 +108,21 @@ impl Params {
         }
     }
 
+    /// Where the weights are.
+    pub(crate) fn device(&self) -> &Device {
+        self.tensors.values().next().map_or(&Device::Cpu, Tensor::device)
+    }
+
+    /// Moves all weights to a device. What is trainable already stays where it is.
+    pub(crate) fn move_to(&mut self, device: &Device) -> Result<()> {
+        for (_, tensor) in
+            self.tensors.iter_mut().filter(|(name, _)| !self.vars.contains_key(*name))
+        {
+            *tensor = tensor.to_device(device)?;
+        }
+        Ok(())
+    }
+
     /// Writes all weights in the given dtype.
     pub(crate) fn save(&self, path: &Path, dtype: DType) -> Result<()> {
         let cast: std::result::Result<std::collections::HashMap<_, _>, candle_core::Error> =

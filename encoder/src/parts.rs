@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 
-use crate::{error::Result, head::Parts, layers::unit_rows, ops, ragged::Segments, text::index};
+use crate::{error::Result, head::Parts, layers::unit_rows, ops, ragged::Segments};
 
 /// Rows of a level, grouped into the parts of the next one.
 #[derive(Debug, Default)]
@@ -48,9 +48,8 @@ pub(crate) struct LevelTensors {
 
 /// Each group's vector is the weighted sum of its rows, at unit length; its weight is their sum, as a share of its item's.
 pub(crate) fn group(parts: &Parts, grouping: &Grouping) -> Result<LevelTensors> {
-    let rows = index(grouping.rows.clone())?;
-    let (vectors, weights) =
-        (parts.vectors.index_select(&rows, 0)?, parts.weights.index_select(&rows, 0)?);
+    let vectors = ops::select_rows(&parts.vectors, grouping.rows.clone())?;
+    let weights = ops::select_rows(&parts.weights, grouping.rows.clone())?;
     let groups = Arc::new(Segments::from_lengths(grouping.group_lengths.iter().copied()));
     let items = grouping.items();
     let summed = ops::segment_weighted_sum(&vectors, &weights, &groups)?;
@@ -58,7 +57,7 @@ pub(crate) fn group(parts: &Parts, grouping: &Grouping) -> Result<LevelTensors> 
     let totals = sum_within(&weights, &items)?;
     let owner: Vec<u32> =
         items.ranges().enumerate().flat_map(|(i, range)| range.map(move |_| i as u32)).collect();
-    let weights = weights.div(&totals.index_select(&index(owner)?, 0)?)?;
+    let weights = weights.div(&ops::select_rows(&totals, owner)?)?;
     Ok(LevelTensors { vectors: unit_rows(&summed)?, weights, items })
 }
 

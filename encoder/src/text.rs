@@ -9,6 +9,7 @@ use crate::{
     error::Result,
     head::{Head, Pooling},
     layers::{LayerNorm, Layout, NormOrder, Stack, StackShape},
+    ops::{self, AttentionPlan},
     params::{Init, ParamSpec, Params},
     ragged::Segments,
 };
@@ -59,6 +60,11 @@ impl TextTower {
         })
     }
 
+    /// Where its weights are.
+    pub(crate) fn device(&self) -> &Device {
+        self.words.device()
+    }
+
     pub(crate) fn layers(&self) -> usize {
         self.stack.layers()
     }
@@ -72,8 +78,8 @@ impl TextTower {
 
     /// Embedded word pieces at these places of their texts, normalised: [ids.len(), width].
     pub(crate) fn embed_at(&self, ids: Vec<u32>, places: Vec<u32>) -> Result<Tensor> {
-        let words = self.words.index_select(&index(ids)?, 0)?;
-        let positions = self.positions.index_select(&index(places)?, 0)?;
+        let words = ops::select_rows(&self.words, ids)?;
+        let positions = ops::select_rows(&self.positions, places)?;
         self.norm.forward(&(words + positions)?)
     }
 
@@ -84,7 +90,8 @@ impl TextTower {
         segments: &Arc<Segments>,
         layers: Range<usize>,
     ) -> Result<Tensor> {
-        self.stack.forward(x, &Layout { segments: segments.clone(), bias: None }, layers)
+        let plan = AttentionPlan::new(segments, None, x.device())?;
+        self.stack.forward(x, &Layout { plan, bias: None }, layers)
     }
 
     /// Hidden vectors of all word pieces and the texts' segments.
@@ -95,7 +102,7 @@ impl TextTower {
     }
 }
 
-/// An index tensor.
+/// An index tensor on the CPU.
 pub(crate) fn index(ids: Vec<u32>) -> Result<Tensor> {
     let count = ids.len();
     Ok(Tensor::from_vec(ids, count, &Device::Cpu)?)

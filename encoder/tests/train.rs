@@ -10,12 +10,12 @@ use std::{
 
 use moiety_chem::Molecule;
 use moiety_encoder::{
-    Encoder, Encoding, Extent, Level, Model,
+    DeviceChoice, Encoder, Encoding, Extent, Level, Model,
     train::{Beginning, TextStart, TrainConfig, TrainEvent, train},
 };
 
 fn trained(dir: &Path, steps: usize) -> Model {
-    train(&small::config(steps), &small::paths(dir), |_| {}).expect("training");
+    train(&small::config(steps), &small::paths(dir), DeviceChoice::Cpu, |_| {}).expect("training");
     Model::load(&dir.join("run/model"), 2).expect("the model it wrote")
 }
 
@@ -37,7 +37,7 @@ fn gap(a: &[f32], b: &[f32]) -> f32 {
 fn loss_falls_and_rows_that_may_not_ship_or_cannot_be_read_are_left_out() {
     let dir = tempfile::tempdir().expect("directory");
     let (mut losses, mut ready) = (Vec::new(), None);
-    train(&small::config(60), &small::paths(dir.path()), |event| match event {
+    train(&small::config(60), &small::paths(dir.path()), DeviceChoice::Cpu, |event| match event {
         TrainEvent::Step { losses: parts, .. } => losses.push(parts["global"]),
         TrainEvent::Ready { pairs, skipped, validation, .. } => {
             ready = Some((*pairs, *skipped, *validation))
@@ -62,7 +62,7 @@ fn a_text_tower_from_nothing_needs_no_checkpoint_and_trains_its_embeddings() {
         let paths = small::paths(&dir.path().join(steps.to_string()));
         fs::remove_file(dir.path().join(steps.to_string()).join("text/model.safetensors"))
             .expect("no checkpoint");
-        train(&config, &paths, |_| {}).expect("training");
+        train(&config, &paths, DeviceChoice::Cpu, |_| {}).expect("training");
         let file = paths.out.join("model/model.safetensors");
         let tensors = candle_core::safetensors::load(file, &candle_core::Device::Cpu);
         tensors.expect("weights")["text.words"].to_dtype(candle_core::DType::F32).expect("f32")
@@ -88,7 +88,7 @@ fn a_killed_run_goes_on_to_the_same_model() {
     trained(whole.path(), 12);
     let paths = small::paths(cut.path());
     let killed = catch_unwind(AssertUnwindSafe(|| {
-        train(&small::config(12), &paths, |event| {
+        train(&small::config(12), &paths, DeviceChoice::Cpu, |event| {
             if matches!(event, TrainEvent::Step { step: 7, .. }) {
                 panic!("the power goes");
             }
@@ -96,7 +96,7 @@ fn a_killed_run_goes_on_to_the_same_model() {
     }));
     assert!(killed.is_err());
     let mut resumed_at = 0;
-    train(&small::config(12), &paths, |event| {
+    train(&small::config(12), &paths, DeviceChoice::Cpu, |event| {
         if let TrainEvent::Ready { resumed_at: at, .. } = event {
             resumed_at = *at;
         }
@@ -118,7 +118,7 @@ fn a_run_can_begin_with_an_earlier_model_and_like_molecules_in_a_batch() {
     (config.similar, config.phrase_windows, config.learning_rate) = (3, 0.5, 1e-9);
     config.text_learning_rate = 1e-9;
     let mut losses = Vec::new();
-    train(&config, &paths, |event| {
+    train(&config, &paths, DeviceChoice::Cpu, |event| {
         if let TrainEvent::Step { losses: parts, .. } = event {
             losses.push(parts["global"]);
         }
@@ -129,7 +129,9 @@ fn a_run_can_begin_with_an_earlier_model_and_like_molecules_in_a_batch() {
     let (a, b) = (encode(&first, &["CCO"]), encode(&second, &["CCO"]));
     assert!(gap(&a[0].global, &b[0].global) < 1e-3);
     paths.begin = small::paths(dir.path()).begin;
-    let refused = train(&config, &paths, |_| {}).expect_err("another beginning").to_string();
+    let refused = train(&config, &paths, DeviceChoice::Cpu, |_| {})
+        .expect_err("another beginning")
+        .to_string();
     assert!(refused.contains("another beginning"), "{refused}");
 }
 
@@ -137,8 +139,8 @@ fn a_run_can_begin_with_an_earlier_model_and_like_molecules_in_a_batch() {
 fn another_config_in_the_same_place_is_refused() {
     let dir = tempfile::tempdir().expect("directory");
     trained(dir.path(), 2);
-    let error =
-        train(&small::config(4), &small::paths(dir.path()), |_| {}).expect_err("another config");
+    let error = train(&small::config(4), &small::paths(dir.path()), DeviceChoice::Cpu, |_| {})
+        .expect_err("another config");
     assert!(error.to_string().contains("another config"), "{error}");
 }
 

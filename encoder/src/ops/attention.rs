@@ -6,10 +6,10 @@
 
 use std::sync::Arc;
 
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp2, Device, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
-use super::{floats, math, with_floats};
+use super::{composed::PaddedAttention, floats, has_kernels, math, with_floats};
 use crate::ragged::Segments;
 
 /// For every sequence of a batch, the bias bucket of every pair of its positions.
@@ -30,19 +30,62 @@ impl BiasBuckets {
         }
         Self { ids, starts }
     }
+
+    /// The matrix of one sequence of `n` positions.
+    pub(super) fn of(&self, sequence: usize, n: usize) -> &[u8] {
+        &self.ids[self.starts[sequence]..][..n * n]
+    }
 }
 
-/// Attention of `qkv` ([rows, 3 * heads * d_h]: queries, keys, values) within each segment; returns [rows, heads * d_h].
-///
-/// `bias` is [buckets, heads]; without `buckets` it is not read and gets no gradient.
-pub(crate) fn attention(
-    qkv: &Tensor,
-    bias: &Tensor,
-    buckets: Option<Arc<BiasBuckets>>,
-    segments: &Arc<Segments>,
-    heads: usize,
-) -> Result<Tensor> {
-    qkv.apply_op2(bias, Attention { buckets, segments: segments.clone(), heads })
+/// How the rows of one batch attend to each other; made once, used by every layer.
+#[derive(Clone, Debug)]
+pub(crate) enum AttentionPlan {
+    /// On the CPU: sequence by sequence, nothing is padded.
+    Ragged {
+        /// The sequences.
+        segments: Arc<Segments>,
+        /// Which bias each pair of positions gets.
+        buckets: Option<Arc<BiasBuckets>>,
+    },
+    /// On other devices.
+    Padded(PaddedAttention),
+}
+
+impl AttentionPlan {
+    /// Plans a batch on the device of its tensors. `buckets` point into a bias table of so many rows.
+    pub(crate) fn new(
+        segments: &Arc<Segments>,
+        buckets: Option<(BiasBuckets, usize)>,
+        device: &Device,
+    ) -> Result<Self> {
+        if has_kernels(device) {
+            let buckets = buckets.map(|(buckets, _)| Arc::new(buckets));
+            return Ok(Self::Ragged { segments: segments.clone(), buckets });
+        }
+        let buckets = buckets.as_ref().map(|(buckets, rows)| (buckets, *rows));
+        Ok(Self::Padded(PaddedAttention::new(segments, buckets, device)?))
+    }
+
+    /// Attention of `qkv` ([rows, 3 * heads * d_h]: queries, keys, values) within each sequence; returns
+    /// [rows, heads * d_h].
+    ///
+    /// `bias` is [table rows, heads] and read where the plan has buckets.
+    pub(crate) fn attend(
+        &self,
+        qkv: &Tensor,
+        bias: Option<&Tensor>,
+        heads: usize,
+    ) -> Result<Tensor> {
+        match self {
+            Self::Ragged { segments, buckets } => {
+                let unread = Tensor::zeros((1, heads), qkv.dtype(), qkv.device())?;
+                let buckets = bias.and(buckets.clone());
+                let segments = segments.clone();
+                qkv.apply_op2(bias.unwrap_or(&unread), Attention { buckets, segments, heads })
+            }
+            Self::Padded(padded) => padded.attend(qkv, bias, heads),
+        }
+    }
 }
 
 struct Attention {
@@ -108,8 +151,7 @@ impl Attention {
     fn view<'a>(&'a self, segment: usize, bias: &'a [f32]) -> Option<BiasView<'a>> {
         let buckets = self.buckets.as_ref()?;
         let n = self.segments.range(segment).len();
-        let ids = &buckets.ids[buckets.starts[segment]..][..n * n];
-        Some(BiasView { ids, table: bias, heads: self.heads })
+        Some(BiasView { ids: buckets.of(segment, n), table: bias, heads: self.heads })
     }
 
     fn backward(
@@ -285,11 +327,15 @@ impl<'a> Pass<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::check::{gradients_agree, noise};
+    use super::super::check::{agree, device, gap, gradients_agree, noise};
     use super::*;
 
-    fn buckets() -> Arc<BiasBuckets> {
-        Arc::new(BiasBuckets::new([&[0, 1, 1, 0][..], &[0, 1, 2, 1, 0, 1, 2, 1, 0][..]]))
+    fn buckets() -> BiasBuckets {
+        BiasBuckets::new([&[0, 1, 1, 0][..], &[0], &[], &[0, 1, 2, 1, 0, 1, 2, 1, 0]])
+    }
+
+    fn segments() -> Arc<Segments> {
+        Arc::new(Segments::from_lengths([2, 1, 0, 3]))
     }
 
     /// The textbook formula on one sequence with candle's own operations.
@@ -306,24 +352,52 @@ mod tests {
 
     #[test]
     fn sequences_of_a_batch_do_not_see_each_other() {
-        let segments = Arc::new(Segments::from_lengths([2, 3]));
-        let qkv = noise(&[5, 24], 1);
-        let ours = attention(&qkv, &noise(&[1, 2], 2), None, &segments, 2).expect("op");
-        for range in segments.ranges() {
-            let alone = reference(&qkv.narrow(0, range.start, range.len()).expect("rows"), 2)
-                .expect("reference");
-            let gap = (ours.narrow(0, range.start, range.len()).expect("rows") - alone)
-                .and_then(|d| d.abs()?.max_all()?.to_scalar::<f32>())
-                .expect("gap");
-            assert!(gap < 1e-6, "{gap}");
+        let segments = segments();
+        let qkv = noise(&[6, 24], 1);
+        let plan = AttentionPlan::new(&segments, None, &Device::Cpu).expect("plan");
+        let ours = plan.attend(&qkv, None, 2).expect("op");
+        for range in segments.ranges().filter(|range| !range.is_empty()) {
+            let (rows, ours) = (
+                qkv.narrow(0, range.start, range.len()).expect("rows"),
+                ours.narrow(0, range.start, range.len()).expect("rows"),
+            );
+            assert!(gap(&ours, &reference(&rows, 2).expect("reference")) < 1e-6);
         }
     }
 
     #[test]
     fn gradients_reach_queries_keys_values_and_biases() {
-        let segments = Arc::new(Segments::from_lengths([2, 3]));
-        gradients_agree(&[noise(&[5, 12], 1), noise(&[3, 2], 2)], |t| {
-            attention(&t[0], &t[1], Some(buckets()), &segments, 2)
+        let plan =
+            AttentionPlan::new(&segments(), Some((buckets(), 3)), &Device::Cpu).expect("plan");
+        gradients_agree(&[noise(&[6, 12], 1), noise(&[3, 2], 2)], |t| {
+            plan.attend(&t[0], Some(&t[1]), 2)
         });
+    }
+
+    #[test]
+    fn padded_attention_is_ragged_attention() {
+        let segments = Arc::new(Segments::from_lengths([12, 1, 0, 40, 9, 11, 3]));
+        let matrices: Vec<Vec<u8>> = segments
+            .ranges()
+            .map(|r| (0..r.len() * r.len()).map(|i| (i % 5) as u8).collect())
+            .collect();
+        let buckets = || Some((BiasBuckets::new(matrices.iter().map(Vec::as_slice)), 5));
+        for (buckets, table) in [(buckets(), Some(noise(&[5, 4], 2))), (None, None)] {
+            let ragged = AttentionPlan::Ragged {
+                segments: segments.clone(),
+                buckets: buckets
+                    .as_ref()
+                    .map(|_| Arc::new(BiasBuckets::new(matrices.iter().map(Vec::as_slice)))),
+            };
+            let rows = buckets.as_ref().map(|(buckets, rows)| (buckets, *rows));
+            let padded = PaddedAttention::new(&segments, rows, &device()).expect("plan");
+            let inputs: Vec<Tensor> =
+                [noise(&[segments.rows(), 48], 1)].into_iter().chain(table).collect();
+            agree(
+                &inputs,
+                |t| ragged.attend(&t[0], t.get(1), 4),
+                |t| padded.attend(&t[0], t.get(1), 4),
+            );
+        }
     }
 }

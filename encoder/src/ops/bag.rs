@@ -5,17 +5,39 @@ use std::sync::Arc;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
-use super::{floats, math, with_floats};
+use super::{
+    composed::{RowLists, RowSums},
+    floats, has_kernels, math, with_floats,
+};
 
 /// Row `i` of the result is the sum of table rows `indices[i * per .. (i + 1) * per]`.
 ///
 /// `table` is [vocabulary, width]; every index must be below the vocabulary. Returns [indices.len() / per, width].
 pub(crate) fn embedding_bag(table: &Tensor, indices: Arc<Vec<u32>>, per: usize) -> Result<Tensor> {
+    if !has_kernels(table.device()) {
+        return composed(table, &indices, per);
+    }
     let vocabulary = table.dim(0)? as u32;
     if let Some(bad) = indices.iter().find(|&&i| i >= vocabulary) {
         candle_core::bail!("index {bad} is outside an embedding table of {vocabulary} rows");
     }
     table.apply_op1(EmbeddingBag { indices, per })
+}
+
+fn composed(table: &Tensor, indices: &[u32], per: usize) -> Result<Tensor> {
+    RowSums::new(&RowLists::bags(indices, per), table.dim(0)?, table.device())?.apply(table)
+}
+
+/// Rows of `x` ([rows, width] or [rows]) in the order of `ids`.
+pub(crate) fn select_rows(x: &Tensor, ids: Vec<u32>) -> Result<Tensor> {
+    if has_kernels(x.device()) {
+        let count = ids.len();
+        return x.index_select(&Tensor::from_vec(ids, count, x.device())?, 0);
+    }
+    if x.rank() == 1 {
+        return composed(&x.unsqueeze(1)?, &ids, 1)?.squeeze(1);
+    }
+    composed(x, &ids, 1)
 }
 
 struct EmbeddingBag {
@@ -60,7 +82,7 @@ impl CustomOp1 for EmbeddingBag {
 
 #[cfg(test)]
 mod tests {
-    use super::super::check::{gradients_agree, noise};
+    use super::super::check::{agree, gradients_agree, noise};
     use super::*;
 
     #[test]
@@ -72,6 +94,16 @@ mod tests {
         let rows = table.to_vec2::<f32>().expect("rows");
         assert_eq!(out[0][1], rows[0][1] + rows[3][1]);
         gradients_agree(&[table], |t| embedding_bag(&t[0], bags.clone(), 2));
+    }
+
+    #[test]
+    fn composed_bag_is_the_bag() {
+        let bags: Vec<u32> = (0..300).map(|i| i * i % 11).collect();
+        agree(
+            &[noise(&[12, 5], 1)],
+            |t| embedding_bag(&t[0], Arc::new(bags.clone()), 3),
+            |t| composed(&t[0], &bags, 3),
+        );
     }
 
     #[test]

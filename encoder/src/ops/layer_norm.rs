@@ -3,10 +3,13 @@
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
-use super::{floats, math, rows_per_task, with_floats};
+use super::{composed, floats, has_kernels, math, rows_per_task, with_floats};
 
 /// `(x - mean) / sqrt(var + eps) * weight + bias` for every row of `x` ([rows, n]).
 pub(crate) fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f32) -> Result<Tensor> {
+    if !has_kernels(x.device()) {
+        return composed::layer_norm(x, weight, bias, eps);
+    }
     x.apply_op3(weight, bias, LayerNorm { eps })
 }
 
@@ -147,7 +150,7 @@ fn backward(
 
 #[cfg(test)]
 mod tests {
-    use super::super::check::{gradients_agree, noise};
+    use super::super::check::{agree, gap, gradients_agree, noise};
     use super::*;
 
     #[test]
@@ -155,9 +158,16 @@ mod tests {
         let (x, w, b) = (noise(&[4, 6], 1), noise(&[6], 2), noise(&[6], 3));
         let ours = layer_norm(&x, &w, &b, 1e-5).expect("op");
         let theirs = candle_nn::ops::layer_norm_slow(&x, &w, &b, 1e-5).expect("candle");
-        let gap =
-            (ours - theirs).and_then(|d| d.abs()?.max_all()?.to_scalar::<f32>()).expect("gap");
-        assert!(gap < 1e-5, "{gap}");
+        assert!(gap(&ours, &theirs) < 1e-5);
         gradients_agree(&[x, w, b], |t| layer_norm(&t[0], &t[1], &t[2], 1e-5));
+    }
+
+    #[test]
+    fn composed_norm_is_the_norm() {
+        agree(
+            &[noise(&[30, 24], 1), noise(&[24], 2), noise(&[24], 3)],
+            |t| layer_norm(&t[0], &t[1], &t[2], 1e-5),
+            |t| composed::layer_norm(&t[0], &t[1], &t[2], 1e-5),
+        );
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
-use super::{floats, math, with_floats};
+use super::{composed, floats, has_kernels, math, with_floats};
 use crate::ragged::Segments;
 
 /// Scores [left segments, right segments] from all cosines ([left rows, right rows]) and the weights of both sides.
@@ -19,6 +19,9 @@ pub(crate) fn weighted_max_sim(
     left: &Arc<Segments>,
     right: &Arc<Segments>,
 ) -> Result<Tensor> {
+    if !has_kernels(cosines.device()) {
+        return composed::weighted_max_sim(cosines, left_weights, right_weights, left, right);
+    }
     cosines.apply_op3(
         left_weights,
         right_weights,
@@ -188,7 +191,7 @@ impl CustomOp3 for MaxSim {
 
 #[cfg(test)]
 mod tests {
-    use super::super::check::{gradients_agree, noise};
+    use super::super::check::{agree, gradients_agree, noise};
     use super::*;
 
     #[test]
@@ -215,5 +218,23 @@ mod tests {
         gradients_agree(&[noise(&[5, 4], 8), noise(&[5], 2), noise(&[4], 3)], |t| {
             weighted_max_sim(&t[0], &t[1], &t[2], &left, &right)
         });
+    }
+
+    #[test]
+    fn composed_interaction_is_the_interaction() {
+        let (left, right) = (
+            Arc::new(Segments::from_lengths([2, 30, 1, 9])),
+            Arc::new(Segments::from_lengths([1, 3, 20, 4, 19])),
+        );
+        let inputs = [
+            noise(&[left.rows(), right.rows()], 8),
+            noise(&[left.rows()], 2),
+            noise(&[right.rows()], 3),
+        ];
+        agree(
+            &inputs,
+            |t| weighted_max_sim(&t[0], &t[1], &t[2], &left, &right),
+            |t| composed::weighted_max_sim(&t[0], &t[1], &t[2], &left, &right),
+        );
     }
 }

@@ -5,11 +5,14 @@ use std::sync::Arc;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
-use super::{floats, math, with_floats};
+use super::{composed, floats, has_kernels, math, with_floats};
 use crate::ragged::Segments;
 
 /// Softmax of `logits` ([rows]) within each segment.
 pub(crate) fn segment_softmax(logits: &Tensor, segments: &Arc<Segments>) -> Result<Tensor> {
+    if !has_kernels(logits.device()) {
+        return composed::segment_softmax(logits, segments);
+    }
     logits.apply_op1(SegmentSoftmax(segments.clone()))
 }
 
@@ -19,6 +22,9 @@ pub(crate) fn segment_weighted_sum(
     weights: &Tensor,
     segments: &Arc<Segments>,
 ) -> Result<Tensor> {
+    if !has_kernels(x.device()) {
+        return composed::segment_weighted_sum(x, weights, segments);
+    }
     x.apply_op2(weights, SegmentWeightedSum(segments.clone()))
 }
 
@@ -113,7 +119,7 @@ impl CustomOp2 for SegmentWeightedSum {
 
 #[cfg(test)]
 mod tests {
-    use super::super::check::{gradients_agree, noise};
+    use super::super::check::{agree, gradients_agree, noise};
     use super::*;
 
     #[test]
@@ -133,5 +139,20 @@ mod tests {
         gradients_agree(&[noise(&[5, 4], 1), noise(&[5], 2)], |t| {
             segment_weighted_sum(&t[0], &t[1], &segments)
         });
+    }
+
+    #[test]
+    fn composed_softmax_and_sum_are_the_softmax_and_the_sum() {
+        let segments = Arc::new(Segments::from_lengths([3, 0, 1, 40, 2]));
+        agree(
+            &[noise(&[46], 1)],
+            |t| segment_softmax(&t[0], &segments),
+            |t| composed::segment_softmax(&t[0], &segments),
+        );
+        agree(
+            &[noise(&[46, 3], 1), noise(&[46], 2)],
+            |t| segment_weighted_sum(&t[0], &t[1], &segments),
+            |t| composed::segment_weighted_sum(&t[0], &t[1], &segments),
+        );
     }
 }

@@ -80,13 +80,11 @@ pub(super) fn load(dir: &Path) -> Result<Option<(RunState, HashMap<String, Tenso
 pub(super) fn restore(params: &Params, tensors: &HashMap<String, Tensor>) -> Result<AdamW> {
     for (name, var) in params.vars() {
         let tensor = tensors.get(name);
-        var.set(
-            tensor.ok_or_else(|| {
-                EncoderError::Config(format!("checkpoint has no weight `{name}`"))
-            })?,
-        )?;
+        let tensor = tensor
+            .ok_or_else(|| EncoderError::Config(format!("checkpoint has no weight `{name}`")))?;
+        var.set(&tensor.to_device(var.device())?)?;
     }
-    AdamW::restore(tensors)
+    AdamW::restore(params, tensors)
 }
 
 fn tensor_file(dir: &Path, step: usize) -> std::path::PathBuf {

@@ -107,6 +107,7 @@ impl<E: Send> Dataset<E> {
             data_digest: self.digest.clone(),
             trainable: params.vars().map(|(_, var)| var.elem_count()).sum(),
             resumed_at,
+            device: crate::device::name(params.device()),
         }
     }
 }

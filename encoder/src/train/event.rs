@@ -33,6 +33,8 @@ pub enum TrainEvent {
         trainable: usize,
         /// Steps done before.
         resumed_at: usize,
+        /// Where the run computes: `cpu`, or `cuda:0` and so on.
+        device: String,
     },
     /// One step is done.
     Step {

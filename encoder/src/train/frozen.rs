@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use half::f16;
 
 use super::{augment::Window, data::Example};
@@ -44,7 +44,7 @@ impl FrozenTexts {
             }
         }
         let count = rows.len() / self.width;
-        Ok(Tensor::from_vec(rows, (count, self.width), &Device::Cpu)?)
+        Ok(Tensor::from_vec(rows, (count, self.width), tower.device())?)
     }
 
     fn fill(&mut self, tower: &TextTower, kind: &str, batch: &[(usize, &Example)]) -> Result<()> {

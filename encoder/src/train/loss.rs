@@ -26,7 +26,7 @@ pub(super) fn losses(
     molecules: &BatchEncoding,
     same: impl Fn(usize, usize) -> bool,
 ) -> Result<Losses> {
-    let mask = mask(texts.global.dim(0)?, same)?;
+    let mask = mask(texts.global.dim(0)?, texts.global.device(), same)?;
     let scale = |level: usize| -> Result<Tensor> {
         Ok(towers.logit_scales.narrow(0, level, 1)?.minimum(MAX_SCALE.ln())?.exp()?)
     };
@@ -37,4 +37,101 @@ pub(super) fn losses(
         fragment: level(interaction(&texts.fragments, &molecules.fragments)?, 1)?,
         token: level(interaction(&texts.tokens, &molecules.tokens)?, 2)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use candle_core::Device;
+
+    use super::*;
+    use crate::{
+        config::{LevelWeights, ModelConfig, MoleculeConfig, TextConfig},
+        molecule::MoleculeInput,
+        ops::check::{device, gap, with_compositions},
+        params::Params,
+        phrases::Word,
+        tokenize::TextInput,
+    };
+
+    fn model() -> ModelConfig {
+        ModelConfig {
+            name: "small".into(),
+            format_version: 1,
+            global_dim: 12,
+            part_dim: 8,
+            level_weights: LevelWeights { global: 1.0, fragment: 1.0, token: 1.0 },
+            molecule: MoleculeConfig {
+                layers: 2,
+                width: 16,
+                heads: 2,
+                ffn: 32,
+                environment_rows: [32, 64, 64],
+                stereo_rows: 32,
+                max_atoms: 40,
+            },
+            text: TextConfig {
+                vocabulary: 48,
+                positions: 32,
+                layers: 2,
+                width: 16,
+                heads: 2,
+                ffn: 32,
+                max_tokens: 24,
+            },
+        }
+    }
+
+    /// A text of `words` words of one and two pieces in turn, in phrases of three.
+    fn text(words: usize) -> TextInput {
+        let pieces = |i: usize| 1 + i + i / 2..2 + i + i.div_ceil(2);
+        let count = pieces(words - 1).end;
+        let ids = (0..=count).map(|i| ((7 * i + words) % 48) as u32).collect();
+        let word = |i: usize| Word { bytes: 0..0, pieces: pieces(i) };
+        let phrases = (0..words).step_by(3).map(|i| i..(i + 3).min(words)).collect();
+        TextInput { ids, words: (0..words).map(word).collect(), phrases }
+    }
+
+    /// The sum of a batch's three losses and its gradient by every weight.
+    fn loss_and_gradients(device: &Device) -> Result<(Tensor, BTreeMap<String, Tensor>)> {
+        let config = model();
+        let mut params = Params::initialise(&Towers::specs(&config), 5)?;
+        params.move_to(device)?;
+        params.make_trainable(|_| true)?;
+        let towers = Towers::load(&params, &config)?;
+        let molecules = ["CCO", "C", "CC(=O)Oc1ccccc1C(=O)O", "[Na+].[Cl-]", "N[C@@H](C)C(=O)O"]
+            .map(|smiles| moiety_chem::Molecule::from_smiles(smiles).expect("a valid SMILES"));
+        let graphs: Vec<_> =
+            molecules.iter().map(|m| MoleculeInput::new(m, &config.molecule)).collect();
+        let fragments: Vec<_> = molecules.iter().map(|m| m.fragments()).collect();
+        let rows = graphs.iter().flat_map(|m| m.rows.iter().copied()).collect();
+        let encoded = towers.molecules(
+            rows,
+            &graphs.iter().collect::<Vec<_>>(),
+            &fragments.iter().map(Vec::as_slice).collect::<Vec<_>>(),
+        )?;
+        let texts = [9, 1, 4, 7, 2].map(text);
+        let texts = towers.texts(&texts.iter().collect::<Vec<_>>())?;
+        let losses =
+            losses(&towers, &texts, &encoded, |i, j| (i, j) == (0, 3) || (j, i) == (0, 3))?;
+        let sum = ((losses.global + losses.fragment)? + losses.token)?;
+        let grads = sum.backward()?;
+        let grads =
+            params.vars().filter_map(|(name, v)| Some((name.clone(), grads.get(v)?.clone())));
+        Ok((sum.clone(), grads.collect()))
+    }
+
+    #[test]
+    fn loss_and_gradients_of_both_towers_are_the_same_on_every_device() {
+        let (loss, grads) = loss_and_gradients(&Device::Cpu).expect("custom operations");
+        let (same, others) =
+            with_compositions(|| loss_and_gradients(&device())).expect("compositions");
+        assert!(gap(&loss, &same) < 1e-5);
+        assert!(grads.keys().eq(others.keys()) && grads.len() > 50);
+        for (name, grad) in &grads {
+            let gap = gap(grad, &others[name]);
+            assert!(gap < 2e-5, "{name}: {gap}");
+        }
+    }
 }

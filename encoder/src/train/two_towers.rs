@@ -23,8 +23,8 @@ use super::{
     validate::validate,
 };
 use crate::{
-    error::Result, fingerprint, minilm, model, params::Params, ragged::Segments,
-    tokenize::TextReader, towers::Towers,
+    device::DeviceChoice, error::Result, fingerprint, minilm, model, params::Params,
+    ragged::Segments, tokenize::TextReader, towers::Towers,
 };
 
 /// The files of a run.
@@ -76,21 +76,27 @@ impl Beginning {
 
 /// Trains a model, or goes on with a run, and writes the model to `out/model`.
 ///
+/// A run may go on on another device; its numbers are then the same to rounding, not to the bit.
+///
 /// # Errors
-/// A config that does not fit the data or an earlier run in the same place, files that cannot be read or written, and a
-/// loss that is no longer finite.
+/// A config that does not fit the data or an earlier run in the same place, a device that is not there, files that cannot be
+/// read or written, and a loss that is no longer finite.
 pub fn train(
     config: &TrainConfig,
     paths: &TrainPaths,
+    device: DeviceChoice,
     tell: impl FnMut(&TrainEvent),
 ) -> Result<()> {
+    let device = device.open()?;
     let text = &config.model.text;
     let tokenizer = paths.begin.dir().join("tokenizer.json");
     let reader = TextReader::load(&tokenizer, text.max_tokens, text.vocabulary)?;
     let data = Dataset::read(&paths.pairs, config.kinds.keys(), |row| {
         read_example(row, &config.model, &reader)
     })?;
-    run::run(&mut TwoTowers::begin(config, paths, &data, tokenizer)?, &paths.out, tell)
+    let mut params = paths.begin.params(config)?;
+    params.0.move_to(&device)?;
+    run::run(&mut TwoTowers::begin(config, params, &data, tokenizer)?, &paths.out, tell)
 }
 
 /// Everything that a step needs.
@@ -109,11 +115,10 @@ struct TwoTowers<'a> {
 impl<'a> TwoTowers<'a> {
     fn begin(
         config: &'a TrainConfig,
-        paths: &TrainPaths,
+        (mut params, from): (Params, Option<String>),
         data: &'a Dataset<Example>,
         tokenizer: PathBuf,
     ) -> Result<Self> {
-        let (mut params, from) = paths.begin.params(config)?;
         params.make_trainable(|name| !is_frozen(name, config.frozen_text_layers))?;
         let sampler = Sampler::new(&data.counts(), &config.kinds, config.batch_size, config.seed)
             .with_neighbours(data.neighbours(config.similar), config.similar);

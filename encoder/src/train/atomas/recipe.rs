@@ -121,7 +121,7 @@ impl<'a> Atomas<'a> {
         if !self.config.equal_pairs_are_negatives {
             let same =
                 |i: usize, j: usize| pairs[i].inchikey == pairs[j].inchikey || texts[i] == texts[j];
-            batch.mask = Some(contrastive::mask(pairs.len(), same)?);
+            batch.mask = Some(contrastive::mask(pairs.len(), &Device::Cpu, same)?);
         }
         Ok(batch)
     }
