@@ -2,7 +2,7 @@
 
 use moiety_chem::Molecule;
 
-use crate::{Encoding, error::Result};
+use crate::{Encoding, Writer, error::Result};
 
 /// What a stored vector must remember about the model that made it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,4 +40,9 @@ pub trait Encoder: Send + Sync {
 
     /// Says why this text cannot be encoded, if it cannot.
     fn check_text(&self, text: &str) -> Result<()>;
+
+    /// What writes captions and molecules, where the model can.
+    fn writer(&self) -> Option<&Writer> {
+        None
+    }
 }

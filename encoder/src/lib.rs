@@ -31,6 +31,7 @@ mod text;
 mod tokenize;
 mod towers;
 pub mod train;
+mod writer;
 
 pub use config::{LevelWeights, ModelConfig, MoleculeConfig, TextConfig};
 pub use device::DeviceChoice;
@@ -40,3 +41,4 @@ pub use error::EncoderError;
 pub use hashing::HashingEncoder;
 pub use load::{LoadedModel, load};
 pub use model::Model;
+pub use writer::{Proposal, Writer};

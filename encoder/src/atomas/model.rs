@@ -18,7 +18,8 @@ use crate::{
     fingerprint,
     params::Params,
     parts::LevelTensors,
-    t5::{Dropout, T5},
+    t5::Dropout,
+    writer::Writer,
 };
 
 /// Rows (tokens with padding) that one forward pass takes.
@@ -34,6 +35,7 @@ pub struct AtomasModel {
     info: ModelInfo,
     network: Network,
     reader: Reader,
+    writer: Writer,
     pool: rayon::ThreadPool,
 }
 
@@ -53,6 +55,8 @@ impl AtomasModel {
         let network = Network::load(&params, &config)?;
         let reader = Reader::load(&dir.join("tokenizer.json"), &config)?;
         let pool = crate::model::threads(threads)?;
+        // The tensors are shared, not copied.
+        let writer = Writer::new(network.encoder.t5.clone(), reader.tokenizer(), config.max_tokens);
         let info = ModelInfo {
             name: config.name.clone(),
             fingerprint,
@@ -61,7 +65,7 @@ impl AtomasModel {
             max_text_tokens: config.max_tokens,
             max_atoms: config.max_atoms,
         };
-        Ok(Self { config, info, network, reader, pool })
+        Ok(Self { config, info, network, reader, writer, pool })
     }
 
     /// The config it was loaded with.
@@ -69,9 +73,9 @@ impl AtomasModel {
         &self.config
     }
 
-    /// Its encoder-decoder, which writes molecules from texts and texts from molecules.
-    pub fn t5(&self) -> &T5 {
-        &self.network.encoder.t5
+    /// What writes molecules from texts and texts from molecules.
+    pub(crate) fn into_writer(self) -> Writer {
+        self.writer
     }
 
     fn encode(&self, modality: Modality, inputs: &[Input]) -> Result<Vec<Encoding>> {
@@ -148,6 +152,10 @@ impl Encoder for AtomasModel {
 
     fn check_text(&self, text: &str) -> Result<()> {
         self.reader.text(text, 0).map(|_| ())
+    }
+
+    fn writer(&self) -> Option<&Writer> {
+        Some(&self.writer)
     }
 }
 

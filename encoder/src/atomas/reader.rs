@@ -1,6 +1,6 @@
 //! Molecules and texts as token sequences that know what they stand for.
 
-use std::{ops::Range, path::Path};
+use std::{ops::Range, path::Path, sync::Arc};
 
 use moiety_chem::Molecule;
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use super::config::AtomasConfig;
 use crate::{
     Extent,
     error::{EncoderError, Result},
-    t5::tokenizer::{JointTokenizer, T5Tokenizer, Tokens},
+    t5::tokenizer::{ModelTokenizer, Tokens},
 };
 
 /// Which tokenizer a model reads with.
@@ -22,14 +22,9 @@ pub enum TokenizerKind {
     Joint,
 }
 
-enum Tokenizer {
-    Released(T5Tokenizer),
-    Joint(JointTokenizer),
-}
-
 /// A tokenizer with the limits of its model.
 pub(crate) struct Reader {
-    tokenizer: Tokenizer,
+    tokenizer: Arc<ModelTokenizer>,
     max_tokens: usize,
     max_atoms: usize,
 }
@@ -55,18 +50,16 @@ enum Places {
 impl Reader {
     /// Reads the `tokenizer.json` of a model.
     pub(crate) fn load(path: &Path, config: &AtomasConfig) -> Result<Self> {
-        let tokenizer = match config.tokenizer {
-            TokenizerKind::Released => Tokenizer::Released(T5Tokenizer::load(path, &config.t5)?),
-            TokenizerKind::Joint => {
-                let joint = JointTokenizer::load(path)?;
-                let (found, rows) = (joint.vocabulary(), config.t5.vocab_size);
-                if found > rows {
-                    let reason = format!("has {found} ids, the model has {rows} rows for them");
-                    return Err(EncoderError::Model { path: path.to_path_buf(), reason });
-                }
-                Tokenizer::Joint(joint)
-            }
+        let tokenizer = Arc::new(ModelTokenizer::load(path, &config.t5)?);
+        let found = match *tokenizer {
+            ModelTokenizer::Released(_) => TokenizerKind::Released,
+            ModelTokenizer::Joint(_) => TokenizerKind::Joint,
         };
+        if found != config.tokenizer {
+            let reason =
+                format!("is a {found:?} tokenizer, the config says {:?}", config.tokenizer);
+            return Err(EncoderError::Model { path: path.to_path_buf(), reason });
+        }
         Ok(Self { tokenizer, max_tokens: config.max_tokens, max_atoms: config.max_atoms })
     }
 
@@ -81,10 +74,7 @@ impl Reader {
             return Err(fail(format!("has {atoms} atoms, this model reads at most {most}")));
         }
         let written = molecule.written().map_err(|e| fail(e.to_string()))?;
-        let tokens = match &self.tokenizer {
-            Tokenizer::Released(tokenizer) => tokenizer.encode(&written.text, self.max_tokens),
-            Tokenizer::Joint(tokenizer) => tokenizer.smiles(&written.text, self.max_tokens),
-        }?;
+        let tokens = self.tokenizer.smiles(&written.text, self.max_tokens)?;
         if tokens.truncated || tokens.ids.len() < 2 {
             let most = self.max_tokens - 1;
             return Err(fail(format!(
@@ -107,13 +97,8 @@ impl Reader {
     /// Says why when nothing in it can be read; `index` is its place in the batch.
     pub(crate) fn text(&self, text: &str, index: usize) -> Result<Input> {
         let fail = |reason: &str| EncoderError::Text { index, reason: reason.into() };
-        let (tokens, unknown) = match &self.tokenizer {
-            Tokenizer::Released(tokenizer) => {
-                (tokenizer.encode(text, self.max_tokens)?, tokenizer.unknown())
-            }
-            Tokenizer::Joint(tokenizer) => (tokenizer.text(text, self.max_tokens)?, None),
-        };
-        let Tokens { ids, spans, .. } = tokens;
+        let Tokens { ids, spans, .. } = self.tokenizer.text(text, self.max_tokens)?;
+        let unknown = self.tokenizer.unknown();
         let real = ids.len() - 1;
         let places: Vec<_> = spans[..real].iter().map(|span| trimmed(text, span)).collect();
         if places.iter().all(Range::is_empty) {
@@ -127,19 +112,17 @@ impl Reader {
 
     /// What generated ids say.
     pub(crate) fn decode(&self, ids: &[u32]) -> Result<String> {
-        match &self.tokenizer {
-            Tokenizer::Released(tokenizer) => tokenizer.decode(ids),
-            Tokenizer::Joint(tokenizer) => tokenizer.decode(ids),
-        }
+        self.tokenizer.decode(ids)
     }
 
     /// Ids that a generated SMILES, or else text, may hold; all where the tokenizer does not tell them apart.
     pub(crate) fn allowed(&self, smiles: bool) -> Option<Range<u32>> {
-        match &self.tokenizer {
-            Tokenizer::Released(_) => None,
-            Tokenizer::Joint(tokenizer) if smiles => Some(tokenizer.smiles_ids()),
-            Tokenizer::Joint(tokenizer) => Some(tokenizer.text_ids()),
-        }
+        if smiles { self.tokenizer.smiles_ids() } else { self.tokenizer.text_ids() }
+    }
+
+    /// The tokenizer, to write with.
+    pub(super) fn tokenizer(&self) -> Arc<ModelTokenizer> {
+        self.tokenizer.clone()
     }
 }
 

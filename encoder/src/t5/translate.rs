@@ -29,7 +29,7 @@ pub enum Direction {
 pub struct Translation {
     /// What is written from what.
     pub direction: Direction,
-    /// Sources are cut to so many tokens, the end id included; 2..=2048.
+    /// Texts are cut to so many tokens, the end id included; SMILES over it are refused. 2..=2048.
     pub max_source_tokens: usize,
     /// How it is written. Where SMILES and text have ids of their own and `allowed` is absent, only those of the target are
     /// written.
@@ -48,7 +48,8 @@ pub struct Translated {
 /// Candidates for each input, different as strings, best score first. `go_on` is asked before every step.
 ///
 /// # Errors
-/// Those of [`generate`]; [`EncoderError::Text`] names an input that is empty or too long to be read at all.
+/// Those of [`generate`]; [`EncoderError::Text`] names an input that is empty, too long to be read at all, or a SMILES over
+/// `max_source_tokens`.
 pub fn translate(
     model: &T5,
     tokenizer: &ModelTokenizer,
@@ -99,13 +100,15 @@ fn read(
         other => other,
     };
     let tokens = tokens.map_err(named)?;
-    match tokens.ids.len() {
-        1 => Err(EncoderError::Text {
-            index,
-            reason: "is empty; there is nothing to translate".into(),
-        }),
-        _ => Ok(tokens),
+    let fail = |reason: String| Err(EncoderError::Text { index, reason });
+    if tokens.ids.len() == 1 {
+        return fail("is empty; there is nothing to translate".into());
     }
+    if tokens.truncated && translation.direction == Direction::MoleculeToText {
+        let most = translation.max_source_tokens - 1;
+        return fail(format!("is over {most} tokens; a part of a molecule is another molecule"));
+    }
+    Ok(tokens)
 }
 
 /// The candidates as strings. Different ids may spell one string; the best of them stays.
@@ -194,6 +197,11 @@ mod tests {
             Err(EncoderError::Text { index: 1, .. })
         ));
         assert!(run(&translation, &[]).expect("nothing").is_empty());
+        translation.max_source_tokens = 4;
+        assert!(run(&translation, &["an acid, a base"]).is_ok());
+        translation.direction = Direction::MoleculeToText;
+        let error = run(&translation, &["CCO", "CCCCO"]).expect_err("too long").to_string();
+        assert!(error.contains("text 1") && error.contains("over 3 tokens"), "{error}");
         translation.max_source_tokens = 1 << 20;
         assert!(matches!(run(&translation, &["acid"]), Err(EncoderError::Request(_))));
     }

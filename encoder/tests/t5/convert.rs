@@ -8,9 +8,12 @@ use std::{
 
 use candle_core::{DType, Device, Tensor};
 use moiety_encoder::{
-    EncoderError,
+    EncoderError, Writer,
     convert::{Conversion, Converted, WeightCopy, convert},
-    t5::T5,
+    t5::{
+        T5,
+        generate::{GenerateOptions, LengthCount, Scoring, Strategy},
+    },
 };
 
 use crate::golden::{Golden, gap};
@@ -112,6 +115,31 @@ fn a_lightning_checkpoint_of_atomas_becomes_a_model_with_either_copy() {
         assert_eq!(room.written("t_block1.attn.q.bias")[0], 107.0);
         let config = fs::read_to_string(room.out().join("config.json")).expect("config");
         assert!(config.contains(r#""kind": "atomas""#) && config.contains(r#""max_tokens": 8"#));
+    }
+}
+
+#[test]
+fn what_was_converted_writes_captions_and_molecules() {
+    let ethanol = moiety_chem::Molecule::from_smiles("OCC").expect("ethanol");
+    let options = GenerateOptions {
+        strategy: Strategy::Beam { beams: 4, candidates: 3 },
+        max_tokens: 12,
+        scoring: Scoring { length_penalty: 1.0, length: LengthCount::Generated },
+        allowed: None,
+    };
+    for room in [Room::t5(|_| {}), Room::atomas()] {
+        room.convert(WeightCopy::Momentum).expect("converted");
+        let writer = Writer::open(&room.out()).expect("writer");
+        let captions = writer.describe(&[&ethanol], &options, &mut || true).expect("captions");
+        assert!(!captions[0].is_empty() && captions[0].len() <= 3);
+        let molecules = writer.propose(&["an acid", "a base"], &options, &mut || true);
+        let molecules = molecules.expect("molecules");
+        assert_eq!(molecules.len(), 2);
+        for proposal in molecules.iter().flatten() {
+            assert!(proposal.written.candidate.score.is_finite());
+            let read = moiety_chem::Molecule::from_smiles(&proposal.written.text);
+            assert_eq!(read.is_ok(), proposal.molecule.is_ok());
+        }
     }
 }
 

@@ -64,6 +64,15 @@ impl ModelTokenizer {
         }
     }
 
+    /// The id of everything outside the vocabulary, where there is such a thing.
+    #[must_use]
+    pub fn unknown(&self) -> Option<u32> {
+        match self {
+            Self::Released(tokenizer) => tokenizer.unknown(),
+            Self::Joint(_) => None,
+        }
+    }
+
     /// What ids stand for; padding and end are left out.
     ///
     /// # Errors
