@@ -37,6 +37,19 @@ pub enum EncoderError {
         /// The name of what differs and what was expected.
         reason: String,
     },
+    /// A property head was fitted on another encoder.
+    #[error(
+        "head {head:?} was fitted on encoder {fitted}, but {loaded} is loaded: its inputs mean something else there; \
+         fit it again (scripts/heads.sh rebuilds those that ship)"
+    )]
+    ForeignHead {
+        /// Name of the head.
+        head: String,
+        /// Fingerprint of the encoder it was fitted on.
+        fitted: String,
+        /// Fingerprint of the encoder that is loaded.
+        loaded: String,
+    },
     /// A configuration value is out of its range.
     #[error("config: {0}")]
     Config(String),

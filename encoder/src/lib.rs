@@ -24,6 +24,7 @@ pub mod overlap;
 mod params;
 mod parts;
 mod phrases;
+pub mod property;
 mod ragged;
 pub mod retrieval;
 pub mod t5;

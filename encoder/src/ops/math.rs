@@ -37,7 +37,7 @@ pub(super) fn erf(x: f32) -> f32 {
 
 /// `out += a * x`, element by element.
 #[inline(always)]
-pub(super) fn axpy(a: f32, x: &[f32], out: &mut [f32]) {
+pub(crate) fn axpy(a: f32, x: &[f32], out: &mut [f32]) {
     for (o, x) in out.iter_mut().zip(x) {
         *o += a * x;
     }

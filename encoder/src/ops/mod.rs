@@ -19,7 +19,7 @@ pub(crate) use attention::{AttentionPlan, BiasBuckets};
 pub(crate) use bag::{embedding_bag, select_rows};
 pub(crate) use gelu::bias_gelu;
 pub(crate) use layer_norm::layer_norm;
-pub(crate) use math::{dot, squared_distance};
+pub(crate) use math::{axpy, dot, squared_distance};
 pub(crate) use maxsim::weighted_max_sim;
 pub(crate) use segment::{segment_softmax, segment_weighted_sum};
 

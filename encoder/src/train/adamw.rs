@@ -17,7 +17,7 @@ const CHUNK: usize = 1 << 15;
 
 /// The optimiser's moments, by weight name.
 #[derive(Default)]
-pub(super) struct AdamW {
+pub(crate) struct AdamW {
     moments: BTreeMap<String, Moments>,
 }
 
@@ -31,22 +31,22 @@ enum Moments {
 
 /// How weights are moved, at every step alike.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Optimiser {
+pub(crate) struct Optimiser {
     /// Decay of the second moment.
-    pub(super) beta2: f64,
+    pub(crate) beta2: f64,
     /// Decoupled decay of matrices.
-    pub(super) weight_decay: f64,
+    pub(crate) weight_decay: f64,
     /// Largest norm of the gradient of all weights together.
-    pub(super) clip_norm: f64,
+    pub(crate) clip_norm: f64,
 }
 
 /// Settings of one step.
-pub(super) struct StepSize<'a> {
+pub(crate) struct StepSize<'a> {
     /// Learning rate of a weight by name.
-    pub(super) rate: &'a dyn Fn(&str) -> f64,
-    pub(super) optimiser: Optimiser,
+    pub(crate) rate: &'a dyn Fn(&str) -> f64,
+    pub(crate) optimiser: Optimiser,
     /// Number of this step, from 1.
-    pub(super) step: usize,
+    pub(crate) step: usize,
 }
 
 /// What one step multiplies the numbers of one weight by.
@@ -77,7 +77,7 @@ impl Factors {
 
 impl AdamW {
     /// Moves every trainable weight; returns the norm of the gradient before clipping.
-    pub(super) fn step(
+    pub(crate) fn step(
         &mut self,
         params: &Params,
         grads: &GradStore,
@@ -107,7 +107,7 @@ impl AdamW {
     }
 
     /// The moments as named flat tensors.
-    pub(super) fn tensors(&self) -> Result<HashMap<String, Tensor>> {
+    pub(crate) fn tensors(&self) -> Result<HashMap<String, Tensor>> {
         let mut tensors = HashMap::new();
         for (name, moments) in &self.moments {
             let (m, v) = moments.flat()?;
@@ -118,7 +118,7 @@ impl AdamW {
     }
 
     /// Takes the moments of the trainable weights back from named tensors, to where those weights are.
-    pub(super) fn restore(params: &Params, tensors: &HashMap<String, Tensor>) -> Result<Self> {
+    pub(crate) fn restore(params: &Params, tensors: &HashMap<String, Tensor>) -> Result<Self> {
         let mut moments = BTreeMap::new();
         for (name, var) in params.vars() {
             let Some(m) = tensors.get(&format!("adam.m.{name}")) else { continue };

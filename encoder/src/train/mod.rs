@@ -4,7 +4,7 @@
 //! resumed, byte for byte. The recipe of the two towers is contrastive at all three levels: the cosine of the global
 //! vectors, and the weighted late interaction of fragments with phrases and of atoms with words.
 
-mod adamw;
+pub(crate) mod adamw;
 mod atomas;
 mod augment;
 mod checkpoint;
