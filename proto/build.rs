@@ -4,11 +4,12 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message;
 
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     "moiety/v1/answer.proto",
     "moiety/v1/collections.proto",
     "moiety/v1/encoder.proto",
     "moiety/v1/filter.proto",
+    "moiety/v1/predict.proto",
     "moiety/v1/record.proto",
     "moiety/v1/records.proto",
     "moiety/v1/search.proto",

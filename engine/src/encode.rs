@@ -40,7 +40,11 @@ impl Engine {
         Ok(interleave(read, encodings))
     }
 
-    fn readable(&self, structure: &Structure) -> std::result::Result<Molecule, ItemEncodingError> {
+    /// Reads a structure that the encoder can take.
+    pub(crate) fn readable(
+        &self,
+        structure: &Structure,
+    ) -> std::result::Result<Molecule, ItemEncodingError> {
         let (Structure::Smiles(text) | Structure::Inchi(text) | Structure::MolBlock(text)) =
             structure;
         check_length(text, MAX_STRUCTURE_BYTES)?;
@@ -74,11 +78,12 @@ fn refused(error: EncoderError) -> ItemEncodingError {
     ItemEncodingError { reason }
 }
 
-fn interleave<T>(
+/// What was made of the readable items, put back among those that were not.
+pub(crate) fn interleave<T, O>(
     read: Vec<std::result::Result<T, ItemEncodingError>>,
-    encodings: Vec<Encoding>,
-) -> Vec<std::result::Result<Encoding, ItemEncodingError>> {
-    let mut encodings = encodings.into_iter();
+    made: Vec<O>,
+) -> Vec<std::result::Result<O, ItemEncodingError>> {
+    let mut made = made.into_iter();
     let missing = || ItemEncodingError { reason: "the encoder gave no encoding".into() };
-    read.into_iter().map(|item| item.and_then(|_| encodings.next().ok_or_else(missing))).collect()
+    read.into_iter().map(|item| item.and_then(|_| made.next().ok_or_else(missing))).collect()
 }

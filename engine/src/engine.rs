@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
-use moiety_encoder::Encoder;
+use moiety_encoder::{Encoder, property::Heads};
 
 use crate::{
     Acknowledged, CollectionConfig, CollectionInfo, CollectionStats, Durability, ExplainRequest,
@@ -50,6 +50,8 @@ pub struct Page {
 pub struct Engine {
     store: Store,
     encoder: Arc<dyn Encoder>,
+    /// What predicts properties; none unless given.
+    pub(crate) heads: Heads,
     options: EngineOptions,
     collections: RwLock<BTreeMap<String, Arc<LiveCollection>>>,
     /// Held while the set of collections changes.
@@ -74,7 +76,7 @@ impl Engine {
         }
         drop(view);
         let (collections, schema) = (RwLock::new(collections), Mutex::new(()));
-        Ok(Engine { store, encoder, options, collections, schema })
+        Ok(Engine { store, encoder, heads: Heads::default(), options, collections, schema })
     }
 
     /// The encoder it was opened with.

@@ -101,6 +101,11 @@ pub enum EngineError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A prediction was asked for where no head is loaded.
+    #[error(
+        "no property head is loaded; open the engine with heads that were fitted on its encoder"
+    )]
+    NoHeads,
     /// The query's molecule cannot be read.
     #[error("query.molecule: {0}")]
     Structure(#[source] moiety_chem::ChemError),
@@ -140,6 +145,7 @@ impl EngineError {
             Self::Locked { .. } | Self::ModelMismatch { .. } | Self::UnsupportedFormat { .. } => {
                 ErrorKind::Refused
             }
+            Self::NoHeads | Self::Encoder(E::ForeignHead { .. }) => ErrorKind::Refused,
             Self::Corrupt { .. } => ErrorKind::Corrupt,
             Self::Encoder(_) | Self::Index(_) | Self::Store(_) | Self::Io { .. } => {
                 ErrorKind::Internal

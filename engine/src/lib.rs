@@ -42,6 +42,7 @@ mod levels;
 pub mod limits;
 mod live;
 mod plan;
+mod predict;
 mod prepare;
 mod query;
 mod read;
@@ -59,7 +60,9 @@ pub use engine::{Engine, EngineOptions, Page};
 pub use error::{EngineError, ErrorKind};
 pub use filter::{Bound, Filter};
 pub use moiety_chem::Structure;
+pub use moiety_encoder::property::{Head, HeadPrediction, HeadSpec, Heads, TaskKind};
 pub use moiety_encoder::{Encoder, Encoding, Extent, Level, ModelInfo};
+pub use predict::Predictions;
 pub use query::{
     Accuracy, Direction, ExplainRequest, Explanation, Hit, LevelExplanation, LevelName,
     LevelScores, LevelWeights, MatchedPair, Query, Rerank, SearchRequest, SearchResponse, Side,

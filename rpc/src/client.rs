@@ -187,6 +187,16 @@ impl Client {
         Ok(self.encoder.clone().encode_texts(request).await?.into_inner())
     }
 
+    /// Predicts properties of molecules with the named heads, or with all.
+    pub async fn predict(
+        &self,
+        molecules: Vec<wire::Structure>,
+        heads: Vec<String>,
+    ) -> Result<wire::PredictResponse> {
+        let request = wire::PredictRequest { molecules, heads };
+        Ok(self.encoder.clone().predict(request).await?.into_inner())
+    }
+
     /// The server's model and limits.
     pub async fn info(&self) -> Result<wire::InfoResponse> {
         Ok(self.encoder.clone().info(wire::InfoRequest {}).await?.into_inner())

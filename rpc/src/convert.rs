@@ -8,6 +8,7 @@ mod encoding;
 mod error;
 mod filter;
 mod payload;
+mod predict;
 mod query;
 mod record;
 mod vector;
@@ -17,6 +18,7 @@ pub use encoding::{asked_detail, encoding_to_wire, extent_to_wire};
 pub use error::ConvertError;
 pub use filter::filter_from_wire;
 pub use payload::{payload_from_wire, payload_to_wire};
+pub use predict::{head_to_wire, prediction_to_wire};
 pub use query::{
     RerankDefaults, explain_from_wire, explanation_to_wire, hit_to_wire, query_from_wire,
     search_stages,

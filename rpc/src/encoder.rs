@@ -1,15 +1,17 @@
 //! The `Encoder` service.
 
-use moiety_engine::{Encoding, Engine, ItemEncodingError};
+use moiety_engine::{Encoding, Engine, Head, ItemEncodingError, Structure};
 use moiety_proto::v1::{self as wire, encoder_server::Encoder};
 use tonic::{Request, Response, Status};
 
 use crate::{
     convert::{
-        ConvertError, asked_detail, asked_dtype, check_count, encoding_to_wire, structure_from_wire,
+        ConvertError, asked_detail, asked_dtype, check_count, encoding_to_wire, head_to_wire,
+        structure_from_wire,
     },
     edge::{Clock, Edge},
     limits::{MAX_ENCODE, MAX_MESSAGE_BYTES},
+    predict::predict,
     status::{engine_status, unconverted},
 };
 
@@ -40,6 +42,13 @@ impl Encoder for EncoderService {
         self.edge.answer(request, texts).await
     }
 
+    async fn predict(
+        &self,
+        request: Request<wire::PredictRequest>,
+    ) -> Result<Response<wire::PredictResponse>, Status> {
+        self.edge.answer(request, predict).await
+    }
+
     async fn info(
         &self,
         request: Request<wire::InfoRequest>,
@@ -61,6 +70,30 @@ impl Form {
     }
 }
 
+/// Structures of a request that the engine can take, and the errors of the others.
+pub(crate) struct Taken {
+    pub(crate) structures: Vec<Structure>,
+    /// Positions in the request, one for each structure.
+    pub(crate) positions: Vec<usize>,
+    pub(crate) errors: Vec<wire::ItemError>,
+}
+
+impl Taken {
+    pub(crate) fn new(molecules: Vec<wire::Structure>) -> Self {
+        let mut taken = Self { structures: Vec::new(), positions: Vec::new(), errors: Vec::new() };
+        for (position, molecule) in molecules.into_iter().enumerate() {
+            match structure_from_wire(molecule, &format!("items[{position}].molecule")) {
+                Ok(structure) => {
+                    taken.structures.push(structure);
+                    taken.positions.push(position);
+                }
+                Err(error) => taken.errors.push(unconverted(&error, "", position)),
+            }
+        }
+        taken
+    }
+}
+
 fn molecules(
     engine: &Engine,
     request: wire::EncodeMoleculesRequest,
@@ -68,17 +101,8 @@ fn molecules(
 ) -> Result<wire::EncodeResponse, Status> {
     let form = Form::asked(request.detail, request.dtype)?;
     check_count(request.molecules.len(), MAX_ENCODE, "molecules")?;
-    let (mut taken, mut positions, mut errors) = (Vec::new(), Vec::new(), Vec::new());
-    for (position, molecule) in request.molecules.into_iter().enumerate() {
-        match structure_from_wire(molecule, &format!("items[{position}].molecule")) {
-            Ok(structure) => {
-                taken.push(structure);
-                positions.push(position);
-            }
-            Err(error) => errors.push(unconverted(&error, "", position)),
-        }
-    }
-    let encoded = engine.encode_molecules(&taken).map_err(|error| engine_status(&error))?;
+    let Taken { structures, positions, errors } = Taken::new(request.molecules);
+    let encoded = engine.encode_molecules(&structures).map_err(|error| engine_status(&error))?;
     let items = positions.into_iter().zip(encoded);
     let code = wire::ItemErrorCode::InvalidMolecule;
     Ok(wire::EncodeResponse {
@@ -112,25 +136,26 @@ fn sorted(
 ) -> wire::EncodeResponse {
     let mut encoded = Vec::new();
     for (position, item) in items {
-        let position = position as u32;
         match item {
             Ok(encoding) => {
                 let encoding = Some(encoding_to_wire(&encoding, form.detail, form.dtype));
-                encoded.push(wire::EncodedItem { position, encoding });
+                encoded.push(wire::EncodedItem { position: position as u32, encoding });
             }
-            Err(error) => {
-                let reason = error.to_string();
-                errors.push(wire::ItemError {
-                    position,
-                    id: String::new(),
-                    code: code.into(),
-                    reason,
-                });
-            }
+            Err(error) => errors.push(item_error(position, &error, code)),
         }
     }
     errors.sort_by_key(|error| error.position);
     wire::EncodeResponse { items: encoded, errors, info: None }
+}
+
+/// An item that the engine could not read.
+pub(crate) fn item_error(
+    position: usize,
+    error: &ItemEncodingError,
+    code: wire::ItemErrorCode,
+) -> wire::ItemError {
+    let (position, reason) = (position as u32, error.to_string());
+    wire::ItemError { position, id: String::new(), code: code.into(), reason }
 }
 
 fn info(
@@ -147,6 +172,7 @@ fn info(
         max_atoms: model.max_atoms as u32,
         server_version: env!("CARGO_PKG_VERSION").into(),
         max_message_bytes: MAX_MESSAGE_BYTES as u64,
+        heads: engine.heads().iter().map(Head::spec).map(head_to_wire).collect(),
         info: clock.info(engine, Vec::new()),
     })
 }

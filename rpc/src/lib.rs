@@ -22,6 +22,7 @@ mod edge;
 mod encoder;
 mod import;
 pub mod limits;
+mod predict;
 mod records;
 mod refusal;
 mod search;

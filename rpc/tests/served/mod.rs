@@ -74,7 +74,18 @@ pub async fn serve_at(
     encoder: Arc<dyn Encoder>,
     options: ServerOptions,
 ) -> Served {
-    let engine = Arc::new(open(dir, &encoder).await);
+    let engine = open(dir, &encoder).await;
+    serve_open(address, engine, options).await
+}
+
+/// A server of an engine that is open, over the directory that it is open in.
+pub async fn serve_engine(dir: tempfile::TempDir, engine: Engine) -> Served {
+    let any = "127.0.0.1:0".parse().unwrap();
+    Served { dir: Some(dir), ..serve_open(any, engine, ServerOptions::default()).await }
+}
+
+async fn serve_open(address: SocketAddr, engine: Engine, options: ServerOptions) -> Served {
+    let engine = Arc::new(engine);
     let listener = TcpListener::bind(address).await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();

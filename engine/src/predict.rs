@@ -1,0 +1,82 @@
+//! Property prediction: what the loaded heads say about structures, without storing anything.
+
+use moiety_chem::{Molecule, Structure};
+use moiety_encoder::{
+    EncoderError,
+    property::{Head, HeadPrediction, Heads},
+};
+
+use crate::{
+    Engine, ItemEncodingError,
+    encode::interleave,
+    error::{EngineError, Result},
+};
+
+/// What heads say about a batch.
+#[derive(Debug)]
+pub struct Predictions<'a> {
+    /// The heads that were asked, in order.
+    pub heads: Vec<&'a Head>,
+    /// For each structure one prediction per head, or why it cannot be read.
+    pub items: Vec<std::result::Result<Vec<HeadPrediction>, ItemEncodingError>>,
+}
+
+impl Engine {
+    /// Gives the engine heads to predict with.
+    ///
+    /// # Errors
+    /// [`EncoderError::ForeignHead`] where a head was fitted on another encoder.
+    pub fn with_heads(mut self, heads: Heads) -> Result<Self> {
+        let loaded = &self.encoder().info().fingerprint;
+        for head in heads.iter().map(Head::spec) {
+            if head.encoder_fingerprint != *loaded {
+                return Err(EngineError::Encoder(EncoderError::ForeignHead {
+                    head: head.name.clone(),
+                    fitted: head.encoder_fingerprint.clone(),
+                    loaded: loaded.clone(),
+                }));
+            }
+        }
+        self.heads = heads;
+        Ok(self)
+    }
+
+    /// The heads it predicts with.
+    pub fn heads(&self) -> &Heads {
+        &self.heads
+    }
+
+    /// Predicts with the heads of these names, or with all where none is named; structures are read as an upsert reads
+    /// them, and one that cannot be read does not keep the others from being predicted.
+    ///
+    /// # Errors
+    /// No head is loaded, a name is not that of a head, or is given twice.
+    pub fn predict(&self, structures: &[Structure], names: &[String]) -> Result<Predictions<'_>> {
+        let heads = self.chosen(names)?;
+        let read: Vec<_> = structures.iter().map(|structure| self.readable(structure)).collect();
+        let molecules: Vec<&Molecule> = read.iter().flatten().collect();
+        let encodings = self.encoder().encode_molecules(&molecules)?;
+        let predicted = Heads::predict(&heads, &molecules, &encodings);
+        Ok(Predictions { heads, items: interleave(read, predicted) })
+    }
+
+    fn chosen(&self, names: &[String]) -> Result<Vec<&Head>> {
+        if self.heads.is_empty() {
+            return Err(EngineError::NoHeads);
+        }
+        let mut chosen: Vec<&Head> = Vec::new();
+        for (at, name) in names.iter().enumerate() {
+            let field = || format!("heads[{at}]");
+            let head = self.heads.get(name).ok_or_else(|| {
+                let known: Vec<&str> = self.heads.iter().map(|h| h.spec().name.as_str()).collect();
+                let known = known.join(", ");
+                EngineError::invalid(field(), format!("no head of this name; loaded are {known}"))
+            })?;
+            if chosen.iter().any(|earlier| earlier.spec().name == *name) {
+                return Err(EngineError::invalid(field(), "named twice; name each head once"));
+            }
+            chosen.push(head);
+        }
+        Ok(if names.is_empty() { self.heads.iter().collect() } else { chosen })
+    }
+}
