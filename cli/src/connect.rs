@@ -1,6 +1,9 @@
 //! Which server a command talks to: one that runs, or one of its own over a data directory.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use moiety_rpc::{Client, ServerOptions};
 
@@ -30,21 +33,19 @@ pub(crate) struct Connection {
 
 impl ServerArgs {
     pub(crate) async fn connect(&self) -> Result<Connection> {
-        let Some(data) = &self.data else {
-            return Ok(Connection { client: Client::connect(&self.server).await?, local: None });
-        };
+        match &self.data {
+            Some(data) => self.open(data).await,
+            None => Ok(Connection { client: Client::connect(&self.server).await?, local: None }),
+        }
+    }
+
+    /// A server of this process over a data directory, and a client of it.
+    pub(crate) async fn open(&self, data: &Path) -> Result<Connection> {
         let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
-        let local = Local::start(
-            data.clone(),
-            any_port,
-            &self.model,
-            ServerOptions::default().max_in_flight,
-        )
-        .await?;
-        Ok(Connection {
-            client: Client::connect(&local.address.to_string()).await?,
-            local: Some(local),
-        })
+        let places = ServerOptions::default().max_in_flight;
+        let local = Local::start(data.to_path_buf(), any_port, &self.model, places).await?;
+        let client = Client::connect(&local.address.to_string()).await?;
+        Ok(Connection { client, local: Some(local) })
     }
 
     /// Names the place, for messages and progress files.

@@ -18,6 +18,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         "  vectors of {} (whole) and {} (parts); reads up to {} heavy atoms and {} word pieces",
         info.global_dimension, info.part_dimension, info.max_atoms, info.max_text_tokens
     );
+    info.heads.iter().for_each(|head| println!("{}", head_line(head)));
     for collection in connection.client.list_collections().await?.collections {
         let name = collection.config.unwrap_or_default().name;
         let stats = connection.client.stats(&name).await?;
@@ -33,4 +34,22 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         );
     }
     connection.close().await
+}
+
+/// A head in one line, with what it is worth.
+fn head_line(head: &moiety_rpc::wire::HeadInfo) -> String {
+    let quality = head.quality.clone().unwrap_or_default();
+    let tasks = match head.tasks.len() {
+        1 => "1 task".to_owned(),
+        count => format!("{count} tasks"),
+    };
+    format!(
+        "head {}: {} ({tasks}), {} {:.3} ± {:.3} on a scaffold split, {} training molecules",
+        head.name,
+        head.title,
+        quality.metric,
+        quality.mean,
+        quality.deviation,
+        quality.training_molecules
+    )
 }

@@ -14,6 +14,7 @@ mod explain;
 mod import;
 mod info;
 mod model_dir;
+mod predict;
 mod progress;
 mod reader;
 mod search;
@@ -46,9 +47,11 @@ enum Command {
     Import(import::Args),
     /// Search a collection by words, structure or stored record.
     Search(search::Args),
+    /// Predict properties of structures with the heads of the model.
+    Predict(predict::Args),
     /// Measure retrieval on captions and molecules that belong together.
     Eval(eval::Args),
-    /// Train a model on pairs of molecule and text.
+    /// Train a model on pairs of molecule and text, or heads on measured properties.
     Train(train::Args),
     /// Turn a published checkpoint of T5 or Atomas into a model directory.
     Convert(convert::Args),
@@ -84,10 +87,21 @@ fn run(command: Command) -> error::Result<()> {
         Command::Serve(args) => in_runtime(Box::pin(serve::run(args))),
         Command::Import(args) => in_runtime(Box::pin(import::run(args))),
         Command::Search(args) => in_runtime(Box::pin(search::run(args))),
+        Command::Predict(args) => in_runtime(Box::pin(predict::run(args))),
         Command::Info(args) => in_runtime(Box::pin(info::run(args))),
         Command::Convert(args) => convert::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Tokenizer(args) => tokenizer::run(&args),
         Command::Train(args) => train::run(&args),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn every_command_line_argument_is_consistent() {
+        super::Cli::command().debug_assert();
     }
 }

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use moiety_encoder::Model;
+use moiety_encoder::{Encoder, EncoderError, Model, property::Heads};
 use moiety_rpc::RerankDefaults;
 
 use crate::error::{CliError, Result};
@@ -18,6 +18,9 @@ pub(crate) struct ModelArgs {
     /// Model directory [default: models/moiety-mini beside the working directory or the program]
     #[arg(long, env = "MOIETY_MODEL")]
     model: Option<PathBuf>,
+    /// Directory of property heads [default: heads/ in the model directory]
+    #[arg(long, env = "MOIETY_HEADS")]
+    heads: Option<PathBuf>,
     /// Encoder threads; 0 takes one per core
     #[arg(long, default_value_t = 0)]
     threads: usize,
@@ -29,7 +32,27 @@ impl ModelArgs {
         Ok(Arc::new(Model::load(&self.dir()?, self.threads)?))
     }
 
-    fn dir(&self) -> Result<PathBuf> {
+    /// The property heads of a model. Those beside it are left out, with a warning, where they belong to another; those
+    /// that were asked for must fit.
+    pub(crate) fn heads(&self, model: &Model) -> Result<Heads> {
+        if let Some(dir) = &self.heads {
+            return Ok(Heads::load(dir, model.info())?);
+        }
+        let beside = self.dir()?.join("heads");
+        if !beside.is_dir() {
+            return Ok(Heads::default());
+        }
+        match Heads::load(&beside, model.info()) {
+            Err(error @ EncoderError::ForeignHead { .. }) => {
+                eprintln!("moiety: without property heads: {error}");
+                Ok(Heads::default())
+            }
+            loaded => Ok(loaded?),
+        }
+    }
+
+    /// The model's directory.
+    pub(crate) fn dir(&self) -> Result<PathBuf> {
         if let Some(dir) = &self.model {
             return Ok(dir.clone());
         }

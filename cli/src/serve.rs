@@ -82,9 +82,10 @@ impl Local {
 }
 
 fn open(data: PathBuf, model: &ModelArgs) -> Result<(Engine, moiety_rpc::RerankDefaults)> {
-    let model = model.load()?;
-    let rerank = rerank_defaults(&model);
-    Ok((Engine::open(&data, model, EngineOptions::default())?, rerank))
+    let loaded = model.load()?;
+    let (rerank, heads) = (rerank_defaults(&loaded), model.heads(&loaded)?);
+    let engine = Engine::open(&data, loaded, EngineOptions::default())?;
+    Ok((engine.with_heads(heads)?, rerank))
 }
 
 /// Waits for Ctrl-C or SIGTERM.

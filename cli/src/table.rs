@@ -8,7 +8,7 @@ use moiety_rpc::wire;
 use crate::structure;
 
 /// Width that a table may take, in characters.
-const WIDTH: u16 = 110;
+pub(crate) const WIDTH: u16 = 110;
 
 /// Hits, best first, with the time per stage below.
 pub(crate) fn hits(response: &wire::QueryResponse) -> String {

@@ -1,7 +1,10 @@
 //! `moiety train`: a run from a config, resumable, with a bar.
 
+mod property;
+
 use std::path::PathBuf;
 
+use clap::ValueEnum;
 use indicatif::ProgressBar;
 use moiety_encoder::{
     DeviceChoice,
@@ -9,21 +12,24 @@ use moiety_encoder::{
 };
 
 use crate::{
-    error::{Result, at},
+    error::{CliError, Result, at},
     progress,
 };
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Config of the run, JSON
-    #[arg(long, default_value = "configs/moiety-mini.json")]
-    config: PathBuf,
-    /// Pairs of molecule and text, JSON lines, gzipped or not
+    /// What is trained
+    #[arg(long, value_enum, default_value_t = Recipe::Retrieval)]
+    recipe: Recipe,
+    /// Config of the run, JSON [default: configs/moiety-mini.json or configs/property.json, by recipe]
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// Pairs of molecule and text, JSON lines, gzipped or not; for `property` the directory of the sets
     #[arg(long)]
     data: PathBuf,
     /// Directory with `tokenizer.json` and `model.safetensors` of all-MiniLM-L6-v2, where the text tower begins (the
     /// tokenizer alone when the config says `"text_start": "random"`)
-    #[arg(long, required_unless_present = "from", conflicts_with = "from")]
+    #[arg(long, conflicts_with = "from")]
     text_init: Option<PathBuf>,
     /// Model directory of ours whose weights the run begins with, instead of `--text-init`
     #[arg(long)]
@@ -34,22 +40,52 @@ pub(crate) struct Args {
     /// Where to compute: auto (a GPU if this program was built for one and finds it), cpu, cuda, or cuda:1 and so on
     #[arg(long, default_value = "auto")]
     device: DeviceChoice,
+    #[command(flatten)]
+    property: property::PropertyArgs,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Recipe {
+    /// The two towers, on pairs of molecule and text
+    Retrieval,
+    /// Property heads on the molecule encoder, with baselines and a table
+    Property,
+}
+
+impl Recipe {
+    fn default_config(self) -> &'static str {
+        match self {
+            Self::Retrieval => "configs/moiety-mini.json",
+            Self::Property => "configs/property.json",
+        }
+    }
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let json = std::fs::read_to_string(&args.config).map_err(at(&args.config))?;
-    let config = TrainConfig::from_json(&json)?;
+    let config = args.config.clone().unwrap_or_else(|| args.recipe.default_config().into());
+    let json = std::fs::read_to_string(&config).map_err(at(&config))?;
+    match args.recipe {
+        Recipe::Retrieval => retrieval(args, &json),
+        Recipe::Property => property::run(&args.property, &json, &args.data, &args.out),
+    }
+}
+
+fn retrieval(args: &Args, json: &str) -> Result<()> {
+    let config = TrainConfig::from_json(json)?;
     let paths =
-        TrainPaths { pairs: args.data.clone(), begin: beginning(args), out: args.out.clone() };
+        TrainPaths { pairs: args.data.clone(), begin: beginning(args)?, out: args.out.clone() };
     let bar = progress::bar(config.steps as u64, "reading data");
     train(&config, &paths, args.device, |event| show(&bar, event))?;
     Ok(())
 }
 
-fn beginning(args: &Args) -> Beginning {
+fn beginning(args: &Args) -> Result<Beginning> {
     match (&args.from, &args.text_init) {
-        (Some(model), _) => Beginning::Model(model.clone()),
-        (None, text) => Beginning::TextModel(text.clone().unwrap_or_default()),
+        (Some(model), _) => Ok(Beginning::Model(model.clone())),
+        (None, Some(text)) => Ok(Beginning::TextModel(text.clone())),
+        (None, None) => {
+            Err(CliError::Usage("give --text-init, or --from for a model of ours".into()))
+        }
     }
 }
 
