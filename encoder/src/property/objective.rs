@@ -26,7 +26,7 @@ mod tests {
 
     use super::*;
 
-    fn matrix(rows: &[[f32; 2]]) -> Tensor {
+    fn matrix(rows: &[[f32; 2]; 2]) -> Tensor {
         Tensor::new(rows, &Device::Cpu).expect("matrix")
     }
 
