@@ -43,7 +43,7 @@ pub(super) fn run(args: &PropertyArgs, json: &str, data: &Path, out: &Path) -> R
     let model = args.model.load()?;
     let mut results = Vec::new();
     for set in sets {
-        results.push(measure(args, (&config, set), &*model, data, out)?);
+        results.push(measure(args, (&config, set), &model, data, out)?);
     }
     let table = result::table(&results, &model.info().fingerprint);
     let path = out.join("table.md");

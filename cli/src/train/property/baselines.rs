@@ -88,13 +88,14 @@ fn boosted_once(set: &MeasuredSet, columns: &Columns, seed: u64) -> (f64, f64) {
         let scores = |rows: &[usize]| rows.iter().map(|&row| model.score(columns, row)).collect();
         (scores(validation), scores(test))
     };
-    let by_task: Vec<(Vec<f32>, Vec<f32>)> =
+    let fits: Vec<(Vec<f32>, Vec<f32>)> =
         (0..set.labels.tasks().len()).into_par_iter().map(fit).collect();
-    let judge = |rows: &[usize], scores: fn(&(Vec<f32>, Vec<f32>)) -> &Vec<f32>| {
-        let of = |at: usize| by_task.iter().map(move |task| scores(task)[at]);
+    let (on_validation, on_test): (Vec<_>, Vec<_>) = fits.into_iter().unzip();
+    let judge = |rows: &[usize], by_task: &[Vec<f32>]| {
+        let of = |at: usize| by_task.iter().map(move |scores| scores[at]);
         judge(&set.labels, rows, &(0..rows.len()).flat_map(of).collect::<Vec<f32>>())
     };
-    (judge(validation, |scores| &scores.0), judge(test, |scores| &scores.1))
+    (judge(validation, &on_validation), judge(test, &on_test))
 }
 
 /// The metric on these rows; NaN where no task can be judged.
