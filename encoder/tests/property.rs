@@ -6,7 +6,7 @@ use std::path::Path;
 
 use moiety_chem::Molecule;
 use moiety_encoder::{
-    Encoder, EncoderError, HashingEncoder, Model,
+    DeviceChoice, Encoder, EncoderError, HashingEncoder, Model,
     property::{
         Block, Candidate, Features, FineTuneConfig, FitConfig, Head, HeadData, HeadSpec, Heads,
         Labels, Network, Quality, Reference, Split, TaskKind, choose, fine_tune, fit,
@@ -232,7 +232,8 @@ fn heads_of_another_encoder_and_damaged_ones_are_refused() {
 #[test]
 fn a_tuned_model_predicts_what_its_epochs_were_judged_by() {
     let dir = tempfile::tempdir().expect("directory");
-    train(&small::config(2), &small::paths(dir.path()), |_| {}).expect("training");
+    train(&small::config(2), &small::paths(dir.path()), DeviceChoice::Cpu, |_| {})
+        .expect("training");
     let base = dir.path().join("run/model");
     let planted = Planted::new(&Model::load(&base, 1).expect("model"));
     let labels = planted.sizes();
