@@ -1,52 +1,85 @@
-"""Builds and searches hnswlib and usearch over vectors that Moiety wrote, on one thread, and prints one line of JSON.
+"""Builds and searches hnswlib, usearch and faiss over vectors that Moiety wrote, one request a line.
 
-    benches/peers/run.sh index_peers.py FOLDER --m 16 --ef-construction 200 --ef 32,64,128
+    benches/peers/run.sh index_peers.py FOLDER --m 16 --ef-construction 100
 
-FOLDER holds vectors.npy and queries.npy (float32, unit length) and truth.npy (int64: the k nearest of each query, exactly).
+FOLDER holds vectors.npy and queries.npy (float32) and truth.npy (int64: the k nearest of each query, exactly). A request is
+a line of JSON on standard input, {"build": NAME, "threads": N} or {"search": NAME, "ef": N, "threads": N}; the answer is a
+line of JSON with the seconds, and with the recall of a search. All queries go in with one call, so that no time goes into
+Python.
 """
 
 import argparse
 import json
 import pathlib
+import sys
 import time
 
+import faiss
 import hnswlib
 import numpy
 import usearch
 from usearch.index import Index
 
 
-def hnswlib_peer(vectors, given):
-    """Builds; gives the version, the seconds and a search (queries, k, ef) -> ids."""
-    index = hnswlib.Index(space="cosine", dim=vectors.shape[1])
-    index.init_index(max_elements=len(vectors), M=given.m, ef_construction=given.ef_construction, random_seed=100)
-    index.set_num_threads(1)
-    seconds = timed(lambda: index.add_items(vectors, num_threads=1))[0]
+class Hnswlib:
+    version = "0.8.0"
 
-    def search(queries, k, ef):
-        index.set_ef(ef)
-        return index.knn_query(queries, k=k, num_threads=1)[0]
+    def __init__(self, vectors, given, threads):
+        self.index = hnswlib.Index(space="ip", dim=vectors.shape[1])
+        self.index.init_index(len(vectors), M=given.m, ef_construction=given.ef_construction, random_seed=100)
+        self.index.add_items(vectors, num_threads=threads)
 
-    return "hnswlib", hnswlib.__version__ if hasattr(hnswlib, "__version__") else "0.8.0", seconds, search
+    def search(self, queries, k, ef, threads):
+        self.index.set_ef(ef)
+        return self.index.knn_query(queries, k=k, num_threads=threads)[0]
 
 
-def usearch_peer(vectors, given):
-    """As above."""
-    index = Index(
-        ndim=vectors.shape[1],
-        metric="cos",
-        dtype="f32",
-        connectivity=given.m,
-        expansion_add=given.ef_construction,
-    )
-    keys = numpy.arange(len(vectors), dtype=numpy.uint64)
-    seconds = timed(lambda: index.add(keys, vectors, threads=1))[0]
+class Usearch:
+    version = usearch.__version__
 
-    def search(queries, k, ef):
-        index.expansion_search = ef
-        return index.search(queries, k, threads=1).keys
+    def __init__(self, vectors, given, threads):
+        self.index = Index(
+            ndim=vectors.shape[1],
+            metric="ip",
+            dtype="f32",
+            connectivity=given.m,
+            expansion_add=given.ef_construction,
+        )
+        self.index.add(numpy.arange(len(vectors), dtype=numpy.uint64), vectors, threads=threads)
 
-    return "usearch", usearch.__version__, seconds, search
+    def search(self, queries, k, ef, threads):
+        self.index.expansion_search = ef
+        return self.index.search(queries, k, threads=threads).keys
+
+
+class Faiss:
+    version = faiss.__version__
+
+    def __init__(self, vectors, given, threads):
+        faiss.omp_set_num_threads(threads)
+        self.index = faiss.IndexHNSWFlat(vectors.shape[1], given.m, faiss.METRIC_INNER_PRODUCT)
+        self.index.hnsw.efConstruction = given.ef_construction
+        self.index.add(vectors)
+
+    def search(self, queries, k, ef, threads):
+        faiss.omp_set_num_threads(threads)
+        self.index.hnsw.efSearch = ef
+        return self.index.search(queries, k)[1]
+
+
+class FaissFlat:
+    version = faiss.__version__
+
+    def __init__(self, vectors, given, threads):
+        self.index = faiss.IndexFlatIP(vectors.shape[1])
+        self.index.add(vectors)
+
+    def search(self, queries, k, ef, threads):
+        faiss.omp_set_num_threads(threads)
+        return self.index.search(queries, k)[1]
+
+
+PEERS = {"hnswlib": Hnswlib, "usearch": Usearch, "faiss": Faiss, "faiss flat": FaissFlat}
 
 
 def timed(work):
@@ -62,27 +95,32 @@ def recall(found, truth):
     return hits / truth.size
 
 
-def measure(peer, vectors, queries, truth, given):
-    """The row of one peer: the best of three runs at each width."""
-    name, version, seconds, search = peer(vectors, given)
-    searches = []
-    for ef in given.ef:
-        found = search(queries, truth.shape[1], ef)
-        best = min(timed(lambda: search(queries, truth.shape[1], ef))[0] for _ in range(3))
-        searches.append({"ef": ef, "recall": recall(found, truth), "queries_per_s": len(queries) / best})
-    return {"name": name, "version": version, "build_s": seconds, "searches": searches}
+def unit(rows):
+    """Rows of length one: the cosine of such rows is their product."""
+    return numpy.ascontiguousarray(rows / numpy.linalg.norm(rows, axis=1, keepdims=True), dtype="f4")
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Measure hnswlib and usearch.")
+    parser = argparse.ArgumentParser(description="Measure hnswlib, usearch and faiss.")
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--m", type=int, default=16)
-    parser.add_argument("--ef-construction", type=int, default=200)
-    parser.add_argument("--ef", type=lambda text: [int(ef) for ef in text.split(",")], default=[32, 64, 128])
+    parser.add_argument("--ef-construction", type=int, default=100)
     given = parser.parse_args()
-    vectors, queries, truth = (numpy.load(given.folder / f"{name}.npy") for name in ("vectors", "queries", "truth"))
-    rows = [measure(peer, vectors, queries, truth, given) for peer in (hnswlib_peer, usearch_peer)]
-    print(json.dumps(rows))
+    vectors, queries = (unit(numpy.load(given.folder / f"{name}.npy")) for name in ("vectors", "queries"))
+    truth = numpy.load(given.folder / "truth.npy")
+    built = {}
+    for line in sys.stdin:
+        request = json.loads(line)
+        threads = request["threads"]
+        if "build" in request:
+            kind = PEERS[request["build"]]
+            seconds, built[request["build"]] = timed(lambda: kind(vectors, given, threads))
+            answer = {"version": kind.version, "seconds": seconds}
+        else:
+            index = built[request["search"]]
+            seconds, found = timed(lambda: index.search(queries, truth.shape[1], request["ef"], threads))
+            answer = {"seconds": seconds, "recall": recall(found, truth)}
+        print(json.dumps(answer), flush=True)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 //! Moiety is measured. It measures nothing itself and is no dependency of any room.
 
 pub mod corpus;
+pub mod curve;
 mod error;
 pub mod npy;
 pub mod peers;

@@ -1,6 +1,11 @@
 //! Runs the Python programs of `benches/peers`, in an environment of their own, and reads the JSON that they print.
 
-use std::{ffi::OsStr, path::Path, process::Command};
+use std::{
+    ffi::OsStr,
+    io::{BufRead, BufReader, Write},
+    path::Path,
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+};
 
 use serde_json::Value;
 
@@ -23,6 +28,50 @@ pub fn measure(program: &str, arguments: &[&OsStr]) -> Result<Value, BenchError>
     let last = said.lines().last().unwrap_or_default();
     serde_json::from_str(last)
         .map_err(|e| failed(&format!("its last line is not JSON ({e}): {last}")))
+}
+
+/// A program that answers requests, so that it can be measured in turns with Moiety.
+pub struct Session {
+    program: String,
+    child: Child,
+    requests: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Session {
+    /// Starts `benches/peers/<program>` with these arguments.
+    pub fn start(program: &str, arguments: &[&OsStr]) -> Result<Self, BenchError> {
+        let runner = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers").join("run.sh");
+        let mut command = Command::new("bash");
+        command.arg(&runner).arg(program).args(arguments);
+        let started = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let mut child = started.map_err(at(&runner))?;
+        let (requests, answers) = (child.stdin.take(), child.stdout.take());
+        let (Some(requests), Some(answers)) = (requests, answers) else {
+            return Err(BenchError::Peer { program: program.into(), reason: "no pipes".into() });
+        };
+        let answers = BufReader::new(answers);
+        Ok(Self { program: program.into(), child, requests, answers })
+    }
+
+    /// Sends a request and waits for its answer.
+    pub fn ask(&mut self, request: &Value) -> Result<Value, BenchError> {
+        let failed = |reason: String| BenchError::Peer { program: self.program.clone(), reason };
+        let mut line = String::new();
+        writeln!(self.requests, "{request}")
+            .and_then(|()| self.requests.flush())
+            .and_then(|()| self.answers.read_line(&mut line))
+            .map_err(|error| failed(error.to_string()))?;
+        serde_json::from_str(&line).map_err(|_| failed(format!("it answered {line:?}")))
+    }
+}
+
+impl Drop for Session {
+    /// It ends when nothing more can be asked; ended here, a bench that failed leaves nothing running.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 fn tail(text: &str) -> String {

@@ -20,7 +20,9 @@ use crate::{
 const TWO_HOPS_BELOW: f32 = 0.4;
 /// With so many times the links of a node to be compared, no more neighbors of neighbors are looked at. One would do for
 /// the graph of passing nodes to be as dense as the whole, but the first of many are not the best of them.
-const ENOUGH: usize = 4;
+const ENOUGH: usize = 2;
+/// Looks at links that take about as long as comparing a vector.
+const LOOKS: usize = 4;
 
 /// What is let through, and how far the walk may go.
 pub(crate) struct Admission<'a> {
@@ -35,7 +37,7 @@ pub(crate) struct Admission<'a> {
 impl<'a> Admission<'a> {
     pub(crate) fn of(params: &FilteredParams<'a>, nodes: usize) -> Self {
         let FilteredParams { k, ef, accept, pass_rate, max_looks } = *params;
-        let max_looks = if max_looks == 0 { nodes } else { max_looks };
+        let max_looks = if max_looks == 0 { LOOKS * nodes } else { max_looks };
         Self { ef: ef.clamp(1, MAX_EF).max(k), accept, pass_rate, max_looks }
     }
 }
@@ -87,7 +89,7 @@ impl<'a> Way<'a> {
         }
     }
 
-    /// Whether it found as many as wanted.
+    /// Whether it found as many as wanted, and nothing nearer can be ahead.
     fn go(&mut self, walk: &Walk<'_, Tables<'_>>, scratch: &mut Scratch) -> bool {
         let Some((entry, height)) = self.links.entry() else { return false };
         let mut start = Key::new(walk.product(entry, scratch), entry);
@@ -99,7 +101,7 @@ impl<'a> Way<'a> {
         self.take(start);
         while let Some(key) = self.next() {
             if self.looks >= self.admission.max_looks {
-                break;
+                return false;
             }
             self.looks += self.gather(key.node(), scratch);
             walk.compare(scratch);

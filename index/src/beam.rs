@@ -103,6 +103,10 @@ impl Beam {
         self.keys.get(self.next).map(|key| key.node())
     }
 
+    pub(crate) fn nearest(&self) -> Option<Key> {
+        self.keys.first().map(|key| Key(key.0 & !Key::BEEN))
+    }
+
     /// Nearest first.
     pub(crate) fn nodes(&self) -> impl Iterator<Item = u32> + '_ {
         self.keys.iter().map(|key| key.node())

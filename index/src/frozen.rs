@@ -39,6 +39,7 @@ pub(crate) struct Tables<'a> {
     m: usize,
     layers: usize,
     nodes: usize,
+    counts: &'a [u32],
     lowest: &'a [u32],
     upper: &'a [u32],
     /// First row of each upper layer.
@@ -59,6 +60,17 @@ impl Links for Tables<'_> {
     /// Nodes of the greatest height stand first.
     fn entry(&self) -> Option<(u32, usize)> {
         (self.nodes > 0).then_some((0, self.layers))
+    }
+}
+
+impl Tables<'_> {
+    pub(crate) fn nodes(&self) -> usize {
+        self.nodes
+    }
+
+    /// Highest layer of a node.
+    pub(crate) fn height(&self, node: u32) -> usize {
+        self.counts.partition_point(|&count| count > node)
     }
 }
 
@@ -153,8 +165,15 @@ impl Frozen {
         for (layer, &count) in (1..).zip(self.image.counts()).take(MAX_HEIGHT - 1) {
             first[layer + 1] = first[layer] + count as usize;
         }
-        let (lowest, upper) = (self.image.lowest(), self.image.upper());
-        Tables { m: shape.m, layers: shape.layers, nodes: shape.nodes, lowest, upper, first }
+        Tables {
+            m: shape.m,
+            layers: shape.layers,
+            nodes: shape.nodes,
+            counts: self.image.counts(),
+            lowest: self.image.lowest(),
+            upper: self.image.upper(),
+            first,
+        }
     }
 
     pub(crate) fn walk<'a>(&'a self, links: &'a Tables<'a>) -> Walk<'a, Tables<'a>> {

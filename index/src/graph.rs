@@ -51,7 +51,7 @@ pub(crate) fn build(
     rows: Rows<'_>,
     m: usize,
     ef_construction: usize,
-    stop: &dyn Fn() -> bool,
+    stop: &(dyn Fn() -> bool + Sync),
 ) -> Option<Layers> {
     let work = || {
         let hnsw = Hnsw::new(m, rows.len(), MAX_HEIGHT + 1, ef_construction, BetweenRows(rows));

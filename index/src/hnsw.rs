@@ -52,13 +52,29 @@ pub struct HnswConfig {
     pub exact_below: usize,
     /// Most points, tombstones included.
     pub capacity: usize,
+    /// What makes the graph.
+    pub builder: Builder,
+    /// Threads that make it; zero stands for one a core.
+    pub threads: usize,
+}
+
+/// What makes a graph. Both are searched alike.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Builder {
+    /// Batches of nodes, each linked into the graph before it by all threads. It extends a graph by what came since, and
+    /// repairs it around what went.
+    #[default]
+    Batches,
+    /// The crate hnsw_rs, node after node on one thread. Every graph is made from nothing.
+    HnswRs,
 }
 
 impl HnswConfig {
     /// The defaults: `m` 16, `ef_construction` 100, exact below [`EXACT_BELOW`] points.
     pub fn new(metric: Metric, dim: usize) -> Self {
         let (m, ef_construction, capacity) = (16, 100, MAX_POINTS);
-        Self { metric, dim, m, ef_construction, exact_below: EXACT_BELOW, capacity }
+        let (exact_below, builder, threads) = (EXACT_BELOW, Builder::default(), 0);
+        Self { metric, dim, m, ef_construction, exact_below, capacity, builder, threads }
     }
 
     fn check(&self) -> Result<()> {
@@ -95,7 +111,8 @@ pub struct FilteredParams<'a> {
     /// The share of vectors that pass, from 0 to 1, as far as known. Where few pass, the walk also looks at the neighbors
     /// of neighbors that do not pass; the answer is right whatever is said here.
     pub pass_rate: f32,
-    /// Most links that the walk may look at; zero stands for as many as there are vectors.
+    /// Most links that the walk may look at; zero stands for four times the vectors, which
+    /// takes about as long as comparing all of them.
     pub max_looks: usize,
 }
 
@@ -341,7 +358,14 @@ impl HnswIndex {
     pub fn finish_graph(&self) {
         let inner = &self.inner;
         let _builder = inner.builder.lock().unwrap_or_else(PoisonError::into_inner);
-        while !inner.state().tail.is_empty() && inner.rebuild() {}
+        loop {
+            let state = inner.state();
+            // The same steps as in the background, so that the graph is the same whoever was faster.
+            let take = rebuild::due(&inner.config, &state).unwrap_or(usize::MAX);
+            if state.tail.points().is_empty() || !inner.rebuild(&state, take) {
+                return;
+            }
+        }
     }
 
     /// The k nearest live vectors that pass the filter, wherever k exist.
@@ -456,7 +480,7 @@ impl Inner {
     }
 
     fn build_in_background(inner: &Arc<Self>) {
-        let wanted = rebuild::is_due(&inner.config, &inner.state());
+        let wanted = rebuild::due(&inner.config, &inner.state()).is_some();
         let stopped = inner.stop.load(Ordering::Acquire);
         if !wanted || stopped || inner.building.swap(true, Ordering::AcqRel) {
             return;
@@ -465,7 +489,10 @@ impl Inner {
         let work = move || {
             let builder = this.builder.lock().unwrap_or_else(PoisonError::into_inner);
             // Who held the turn before may have built it.
-            let built = !rebuild::is_due(&this.config, &this.state()) || this.rebuild();
+            let state = this.state();
+            let take = rebuild::due(&this.config, &state);
+            let built = take.is_none_or(|take| this.rebuild(&state, take));
+            drop(state);
             drop(builder);
             this.building.store(false, Ordering::Release);
             // What came between the two lines above found a thread at work and left.
@@ -479,13 +506,13 @@ impl Inner {
         }
     }
 
-    /// Puts a new graph in the place of graph and tail; false when it gave up.
-    fn rebuild(&self) -> bool {
-        let old = self.state();
+    /// Puts a new graph in the place of the graph and so many slots of the tail; false when it gave up. Whoever holds the
+    /// turn to build calls it with the state of now.
+    fn rebuild(&self, old: &State, take: usize) -> bool {
         let stop = || self.stop.load(Ordering::Acquire);
-        let Some(built) = rebuild::build(&self.config, &old, &stop) else { return false };
+        let Some(built) = rebuild::build(&self.config, old, take, &stop) else { return false };
         let _turn = self.turn();
-        let Ok(new) = built.catch_up(&self.config, &old) else { return false };
+        let Ok(new) = built.catch_up(&self.config, old) else { return false };
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
         true
     }

@@ -13,6 +13,7 @@ mod flat;
 mod freeze;
 mod frozen;
 mod graph;
+mod grow;
 mod hnsw;
 mod image;
 mod kernel;
@@ -20,7 +21,9 @@ mod layers;
 mod metric;
 mod neighbor;
 mod points;
+mod prune;
 mod rebuild;
+mod repair;
 mod simd;
 mod tanimoto;
 mod walk;
@@ -29,7 +32,7 @@ pub use error::IndexError;
 pub use file::{GRAPH_FORMAT, MAX_LABEL};
 pub use flat::{FlatIndex, MAX_DIM};
 pub use hnsw::{
-    EXACT_BELOW, FilteredParams, Found, HnswConfig, HnswIndex, MAX_EF, MAX_M, SearchParams,
+    Builder, EXACT_BELOW, FilteredParams, Found, HnswConfig, HnswIndex, MAX_EF, MAX_M, SearchParams,
 };
 pub use kernel::{dot, dot_rows};
 pub use metric::{MAX_NORM, Metric};

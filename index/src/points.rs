@@ -57,6 +57,10 @@ impl Points {
         self.len.load(Ordering::Acquire)
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     pub(crate) fn dead(&self) -> usize {
         self.dead.load(Ordering::Acquire)
     }

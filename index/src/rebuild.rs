@@ -3,18 +3,26 @@
 //! It takes what lives when it begins, builds without any lock, and then catches up with what was removed and inserted
 //! meanwhile. Deaths are reclaimed here and nowhere else.
 
+use rayon::ThreadPoolBuilder;
+
 use crate::{
-    FlatIndex, HnswConfig,
+    Builder, FlatIndex, HnswConfig,
     error::Result,
     freeze::{Parts, freeze},
     frozen::Frozen,
     graph::{self, Rows},
+    grow::grow,
     hnsw::State,
+    layers::Layers,
+    repair,
 };
 
+/// Asked now and then whether to give up.
+type Stop<'a> = &'a (dyn Fn() -> bool + Sync);
+
 /// A tail is merged when it is longer than this, and than this share of the graph.
-const TAIL: usize = 4_096;
-const TAIL_SHARE: usize = 8;
+const TAIL: usize = 2_048;
+const TAIL_SHARE: usize = 32;
 /// Tombstones are reclaimed when more than one in so many points is dead.
 const DEAD_SHARE: usize = 4;
 
@@ -32,22 +40,29 @@ pub(crate) fn empty_tail(config: &HnswConfig) -> Result<FlatIndex> {
     FlatIndex::with_capacity(config.metric, config.dim, config.capacity)
 }
 
-/// Whether enough came or went since the graph was frozen.
-pub(crate) fn is_due(config: &HnswConfig, state: &State) -> bool {
-    let (tail, tail_dead) = (state.tail.len(), state.tail.tombstones());
+/// How many slots of the tail a new graph should take, where enough came or went since the last was frozen. The number
+/// depends on what was inserted and not on when, so that the same insertions lead to the same graph.
+pub(crate) fn due(config: &HnswConfig, state: &State) -> Option<usize> {
+    let slots = state.tail.points().len();
     let Some(frozen) = &state.frozen else {
-        return tail + tail_dead >= config.exact_below.max(1) && tail > 0;
+        let first = config.exact_below.max(1);
+        return (slots >= first).then_some(first);
     };
-    let (nodes, deaths) = (frozen.nodes(), frozen.deaths());
-    let slots = tail + tail_dead;
-    slots > TAIL.max(nodes / TAIL_SHARE) || deaths > TAIL.max(nodes / DEAD_SHARE)
+    let take = TAIL.max(frozen.nodes() / TAIL_SHARE);
+    let many_died = frozen.deaths() > TAIL.max(frozen.nodes() / DEAD_SHARE);
+    (slots >= take || many_died).then_some(take)
 }
 
-/// Builds a graph of all that lives; `None` when it was told to stop, or failed.
-pub(crate) fn build(config: &HnswConfig, state: &State, stop: &dyn Fn() -> bool) -> Option<Built> {
+/// Builds a graph of what lives, of so many slots of the tail; `None` when it was told to stop, or failed.
+pub(crate) fn build(
+    config: &HnswConfig,
+    state: &State,
+    take: usize,
+    stop: Stop<'_>,
+) -> Option<Built> {
     let dead = state.frozen.as_ref().map_or(Vec::new(), Frozen::dead_words);
     let points = state.tail.points();
-    let taken = points.len();
+    let taken = points.len().min(take);
     let (mut ids, mut numbers, mut lived) = (Vec::new(), Vec::new(), Vec::new());
     if let Some(frozen) = &state.frozen {
         for node in (0..frozen.nodes()).filter(|node| dead[node / 64] >> (node % 64) & 1 == 0) {
@@ -60,20 +75,33 @@ pub(crate) fn build(config: &HnswConfig, state: &State, stop: &dyn Fn() -> bool)
         numbers.extend_from_slice(&point.vector);
         lived.push(slot);
     }
-    let frozen = if ids.is_empty() { None } else { Some(graph_of(config, &ids, &numbers, stop)?) };
-    Some(Built { frozen, dead, taken, lived })
+    if ids.is_empty() {
+        return Some(Built { frozen: None, dead, taken, lived });
+    }
+    let HnswConfig { metric, dim, .. } = *config;
+    let rows = Rows { metric, dim, numbers: &numbers };
+    let survivors = ids.len() - lived.len();
+    let work = || match &state.frozen {
+        // With most of it gone, a new graph is better than a repaired one, and made as soon.
+        Some(frozen) if config.builder == Builder::Batches && 2 * survivors > frozen.nodes() => {
+            let base = Rows { numbers: &numbers[..survivors * dim], ..rows };
+            let is_live = |node: usize| dead[node / 64] >> (node % 64) & 1 == 0;
+            let layers = repair::without_dead(&frozen.tables(), &is_live, base, config.m);
+            grow(layers, rows, config.ef_construction, stop)
+        }
+        _ => new_graph(config, rows, stop),
+    };
+    let pool = ThreadPoolBuilder::new().num_threads(config.threads).build().ok()?;
+    let layers = pool.install(work)?;
+    let image = freeze(&Parts { metric, dim, layers: &layers, rows: &numbers, ids: &ids }).ok()?;
+    Some(Built { frozen: Some(Frozen::new(image)), dead, taken, lived })
 }
 
-fn graph_of(
-    config: &HnswConfig,
-    ids: &[u64],
-    numbers: &[f32],
-    stop: &dyn Fn() -> bool,
-) -> Option<Frozen> {
-    let HnswConfig { metric, dim, m, ef_construction, .. } = *config;
-    let layers = graph::build(Rows { metric, dim, numbers }, m, ef_construction, stop)?;
-    let image = freeze(&Parts { metric, dim, layers: &layers, rows: numbers, ids }).ok()?;
-    Some(Frozen::new(image))
+fn new_graph(config: &HnswConfig, rows: Rows<'_>, stop: Stop<'_>) -> Option<Layers> {
+    match config.builder {
+        Builder::Batches => grow(Layers::new(config.m), rows, config.ef_construction, stop),
+        Builder::HnswRs => graph::build(rows, config.m, config.ef_construction, stop),
+    }
 }
 
 impl Built {

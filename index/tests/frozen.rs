@@ -57,7 +57,7 @@ fn overlap(found: &Found, truth: &[Neighbor]) -> usize {
 fn filtered(accept: &(dyn Fn(u64) -> bool + Sync), pass_rate: f32) -> (f64, usize) {
     let (mut hits, mut all, mut walked) = (0, 0, 0);
     for query in vectors(2, 60) {
-        let params = FilteredParams { k: K, ef: 100, accept, pass_rate, max_looks: 0 };
+        let params = FilteredParams { k: K, ef: 100, accept, pass_rate, max_looks: 1 << 20 };
         let found = shared().search_filtered(&query, params).unwrap();
         assert!(found.neighbors.iter().all(|neighbor| accept(neighbor.id)));
         let truth = exact(shared(), &query, Some(accept));
@@ -88,12 +88,12 @@ fn exact_search_of_codes_and_floats_is_that_of_floats() {
 }
 
 #[test]
-fn filtered_recall_is_held_at_every_selectivity() {
+fn filtered_recall_is_at_least_95_percent_at_every_selectivity() {
     for (share, rate) in [(1_000, 0.001), (100, 0.01), (10, 0.1), (2, 0.5)] {
         let accept =
             move |id: u64| id.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32 & 0xffff < 65_536 / share;
         let (recall, walked) = filtered(&accept, rate);
-        assert!(recall >= 0.9, "one in {share}: recall {recall}, {walked} walks");
+        assert!(recall >= 0.95, "one in {share}: recall {recall}, {walked} walks");
         assert!(share > 10 || walked == 60, "one in {share}: {walked} walks");
     }
 }

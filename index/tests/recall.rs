@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 
-use moiety_index::{HnswConfig, HnswIndex, Metric, SearchParams};
+use moiety_index::{Builder, HnswConfig, HnswIndex, Metric, SearchParams};
 
 mod random;
 use random::Random;
@@ -26,10 +26,10 @@ fn data(random: &mut Random, n: u64, stretch: f32) -> Vec<Vec<f32>> {
     (0..n).map(point).collect()
 }
 
-fn recall(metric: Metric, stretch: f32, churn: bool) -> f64 {
+fn recall(metric: Metric, stretch: f32, churn: bool, builder: Builder) -> f64 {
     let mut random = Random::new(42);
     let points = data(&mut random, POINTS, stretch);
-    let config = HnswConfig { exact_below: 0, ..HnswConfig::new(metric, DIM) };
+    let config = HnswConfig { exact_below: 0, builder, ..HnswConfig::new(metric, DIM) };
     let index = HnswIndex::new(config).unwrap();
     for (id, vector) in (0..).zip(&points) {
         index.insert(id, vector).unwrap();
@@ -53,27 +53,31 @@ fn recall(metric: Metric, stretch: f32, churn: bool) -> f64 {
 
 #[test]
 fn cosine_recall_at_10_is_at_least_98_percent() {
-    let recall = recall(Metric::Cosine, 0.0, false);
-    assert!(recall >= 0.98, "recall {recall}");
+    for builder in [Builder::Batches, Builder::HnswRs] {
+        let recall = recall(Metric::Cosine, 0.0, false, builder);
+        assert!(recall >= 0.98, "{builder:?}: recall {recall}");
+    }
 }
 
 #[test]
 fn cosine_recall_survives_the_deletion_of_half_the_points() {
-    let recall = recall(Metric::Cosine, 0.0, true);
+    let recall = recall(Metric::Cosine, 0.0, true, Builder::Batches);
     assert!(recall >= 0.96, "recall {recall}");
 }
 
 #[test]
 fn dot_recall_at_10_is_at_least_90_percent_with_lengths_that_differ() {
-    let recall = recall(Metric::Dot, 0.5, false);
-    assert!(recall >= 0.90, "recall {recall}");
+    for builder in [Builder::Batches, Builder::HnswRs] {
+        let recall = recall(Metric::Dot, 0.5, false, builder);
+        assert!(recall >= 0.90, "{builder:?}: recall {recall}");
+    }
 }
 
 #[test]
-fn the_same_insertions_give_the_same_answers() {
-    let answers = || {
+fn the_same_insertions_give_the_same_answers_on_any_number_of_threads() {
+    let answers = |threads: usize| {
         let mut random = Random::new(7);
-        let config = HnswConfig { exact_below: 0, ..HnswConfig::new(Metric::Cosine, DIM) };
+        let config = HnswConfig { exact_below: 0, threads, ..HnswConfig::new(Metric::Cosine, DIM) };
         let index = HnswIndex::new(config).unwrap();
         for (id, vector) in (0..).zip(data(&mut random, 2_000, 0.0)) {
             index.insert(id, &vector).unwrap();
@@ -83,5 +87,6 @@ fn the_same_insertions_give_the_same_answers() {
         let queries = data(&mut random, 50, 0.0);
         queries.iter().map(|q| index.search(q, params).unwrap().neighbors).collect::<Vec<_>>()
     };
-    assert_eq!(answers(), answers());
+    assert_eq!(answers(1), answers(1));
+    assert_eq!(answers(1), answers(3));
 }
