@@ -25,6 +25,7 @@ pub(crate) fn request(
         id,
         target: target.to_wire().into(),
         weights: None,
+        filter: None,
     }
 }
 

@@ -12,8 +12,10 @@ mod error;
 mod eval;
 mod explain;
 mod import;
+mod index;
 mod info;
 mod model_dir;
+mod plan;
 mod predict;
 mod progress;
 mod reader;
@@ -49,6 +51,8 @@ enum Command {
     Search(search::Args),
     /// Predict properties of structures with the heads of the model.
     Predict(predict::Args),
+    /// Make, drop and list indexes of fields, which filters use.
+    Index(index::Args),
     /// Measure retrieval on captions and molecules that belong together.
     Eval(eval::Args),
     /// Train a model on pairs of molecule and text, or heads on measured properties.
@@ -88,6 +92,7 @@ fn run(command: Command) -> error::Result<()> {
         Command::Import(args) => in_runtime(Box::pin(import::run(args))),
         Command::Search(args) => in_runtime(Box::pin(search::run(args))),
         Command::Predict(args) => in_runtime(Box::pin(predict::run(args))),
+        Command::Index(args) => in_runtime(Box::pin(index::run(args))),
         Command::Info(args) => in_runtime(Box::pin(info::run(args))),
         Command::Convert(args) => convert::run(&args),
         Command::Eval(args) => eval::run(&args),

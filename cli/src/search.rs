@@ -1,13 +1,13 @@
 //! `moiety search`: one query, a table that a person likes to read, or JSON lines.
 
 use clap::ValueEnum;
-use moiety_rpc::wire;
+use moiety_rpc::{Client, wire};
 use serde_json::json;
 
 use crate::{
     connect::ServerArgs,
     error::{CliError, Result, at},
-    explain, structure, table,
+    explain, plan, structure, table,
 };
 
 #[derive(clap::Args)]
@@ -35,6 +35,12 @@ pub(crate) struct Args {
     /// Only records whose payload field is this: FIELD=VALUE; repeat to narrow
     #[arg(long = "where", value_name = "FIELD=VALUE")]
     conditions: Vec<String>,
+    /// Only records that pass, as in: mw < 300 and smarts("C(=O)[OX2H1]") and tags in ["drug"]
+    #[arg(long)]
+    filter: Option<String>,
+    /// Say how the filter was answered
+    #[arg(long)]
+    plan: bool,
     /// Say for the first hits which parts matched which
     #[arg(long, value_name = "HITS", num_args = 0..=1, default_missing_value = "1", default_value_t = 0)]
     explain: u32,
@@ -98,6 +104,9 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     } else {
         println!("{}", table::hits(&response));
     }
+    if let (true, Some(filter)) = (args.plan, &response.filter) {
+        println!("{}", plan::describe(filter));
+    }
     let query_text = args.query.text.as_deref();
     for hit in response.hits.iter().take(args.explain as usize) {
         let request = explain::request(&args.collection, query.clone(), hit, args.target);
@@ -140,7 +149,7 @@ impl Args {
             query: Some(query),
             target: self.target.to_wire().into(),
             limit: self.limit,
-            filter: filter(&self.conditions)?,
+            filter: filter(&self.conditions, self.filter.as_deref())?,
             rerank: Some(wire::Rerank {
                 mode: mode.into(),
                 candidates: self.candidates,
@@ -153,11 +162,13 @@ impl Args {
 }
 
 /// All conditions together; a value that reads as JSON is that, else a string.
-fn filter(conditions: &[String]) -> Result<Option<wire::Filter>> {
-    if conditions.is_empty() {
-        return Ok(None);
+fn filter(conditions: &[String], expression: Option<&str>) -> Result<Option<wire::Filter>> {
+    let conditions = conditions.iter().map(|text| condition(text));
+    let expression = expression.map(|text| Ok(Client::filter(text)));
+    let filters: Vec<wire::Filter> = conditions.chain(expression).collect::<Result<_>>()?;
+    if filters.len() < 2 {
+        return Ok(filters.into_iter().next());
     }
-    let filters = conditions.iter().map(|text| condition(text)).collect::<Result<_>>()?;
     Ok(Some(wire::Filter { node: Some(wire::filter::Node::All(wire::FilterList { filters })) }))
 }
 
@@ -206,9 +217,17 @@ mod tests {
     #[test]
     fn condition_without_an_equals_sign_says_how_to_write_it() {
         assert!(
-            filter(&["class".into()]).expect_err("no value").to_string().contains("FIELD=VALUE")
+            filter(&["class".into()], None)
+                .expect_err("no value")
+                .to_string()
+                .contains("FIELD=VALUE")
         );
-        assert!(filter(&["class=dye".into(), "year=1900".into()]).expect("conditions").is_some());
-        assert!(filter(&[]).expect("none").is_none());
+        let both = filter(&["class=dye".into()], Some("year < 1900")).expect("conditions");
+        assert!(
+            matches!(both.and_then(|both| both.node), Some(wire::filter::Node::All(all)) if all.filters.len() == 2)
+        );
+        let one = filter(&[], Some("year < 1900")).expect("a condition");
+        assert!(matches!(one.and_then(|one| one.node), Some(wire::filter::Node::Expression(_))));
+        assert!(filter(&[], None).expect("none").is_none());
     }
 }

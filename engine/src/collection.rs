@@ -3,6 +3,7 @@
 use moiety_index::{MAX_EF as MAX_INDEX_EF, MAX_M};
 
 use crate::{
+    IndexSpec,
     error::{EngineError, Result},
     limits::{MAX_EF, MAX_NAME_BYTES},
 };
@@ -58,6 +59,9 @@ pub struct CollectionConfig {
     pub hnsw: HnswParams,
     /// What an acknowledgement promises.
     pub durability: Durability,
+    /// Fields that filters find by an index; more can be added and dropped later.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub indexes: Vec<IndexSpec>,
 }
 
 impl CollectionConfig {
@@ -75,7 +79,7 @@ impl CollectionConfig {
     }
 }
 
-/// What a collection is, fixed when it was created.
+/// What a collection is, fixed when it was created but for its indexes.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct CollectionInfo {
     /// As it was asked for.

@@ -7,6 +7,7 @@ use crate::{
     limits::MAX_BATCH_IDS,
     live::LiveCollection,
     store::{Batch, Store},
+    upsert::entries_of,
 };
 
 /// Deletes records; says for each identifier whether it was there. One given twice is there once.
@@ -14,15 +15,17 @@ pub(crate) fn delete(store: &Store, live: &LiveCollection, ids: &[String]) -> Re
     check_ids(ids)?;
     let writer = live.writer()?;
     let versions = store.view().versions(live.number, ids.iter().map(String::as_str))?;
+    let entries = entries_of(store, live, &live.fields.schema(), &versions)?;
     let mut seen = HashSet::new();
     let mut batch = Batch::new(store);
     let mut gone = Vec::new();
     let mut there = Vec::with_capacity(ids.len());
-    for (id, version) in ids.iter().zip(versions) {
+    for ((id, version), entries) in ids.iter().zip(versions).zip(entries) {
         let version = version.filter(|_| seen.insert(id));
         if let Some(version) = version {
             batch.remove_id(live.number, id)?;
             batch.remove_version(live.number, version)?;
+            batch.remove_entries(live.number, version, &entries)?;
             gone.push(version);
         }
         there.push(version.is_some());

@@ -10,12 +10,15 @@ use moiety_encoder::{Encoder, property::Heads};
 
 use crate::{
     Acknowledged, CollectionConfig, CollectionInfo, CollectionStats, Durability, ExplainRequest,
-    Explanation, Filter, Record, RecordError, SearchRequest, SearchResponse, StoredRecord, delete,
+    Explanation, Filter, FilterPlan, IndexInfo, IndexSpec, Record, RecordError, SearchRequest,
+    SearchResponse, StoredRecord, delete,
     error::{EngineError, Result},
-    explain,
+    explain, index_field,
     limits::MAX_COLLECTIONS,
     live::LiveCollection,
-    read, search,
+    read,
+    schema::Schema,
+    search,
     store::{Batch, CollectionId, Store, key::FORMAT_VERSION},
     upsert,
 };
@@ -72,6 +75,7 @@ impl Engine {
             let live = LiveCollection::described(&description, options.exact_below)?;
             live.check_model(encoder.info())?;
             let live = live.replay(&view)?;
+            index_field::resume(&store, &live)?;
             collections.insert(live.info.config.name.clone(), Arc::new(live));
         }
         drop(view);
@@ -90,8 +94,10 @@ impl Engine {
         let _turn = self.schema.lock().unwrap_or_else(PoisonError::into_inner);
         self.check_free(&config.name)?;
         let model = self.encoder.info();
+        let schema = Schema::of(&config.indexes)?;
         let info = CollectionInfo {
-            config,
+            // The schema has them from now on.
+            config: CollectionConfig { indexes: Vec::new(), ..config },
             model: model.name.clone(),
             fingerprint: model.fingerprint.clone(),
             global_dim: model.global_dim,
@@ -100,10 +106,12 @@ impl Engine {
         };
         let number = self.store.view().next_collection()?;
         let next = CollectionId(number.0 + 1);
-        let live = LiveCollection::empty(number, info.clone(), self.options.exact_below)?;
+        let live = LiveCollection::empty(number, info, schema, self.options.exact_below)?;
+        let info = live.current_info();
         let name = info.config.name.clone();
         let mut batch = Batch::new(&self.store);
-        batch.put_collection(&name, &live.describe()?, next)?;
+        batch.put_collection(&name, &live.describe()?)?;
+        batch.put_next_collection(next)?;
         batch.write(Durability::Fsync)?;
         self.write_collections().insert(name, Arc::new(live));
         Ok(info)
@@ -111,12 +119,12 @@ impl Engine {
 
     /// All collections, by name.
     pub fn list_collections(&self) -> Vec<CollectionInfo> {
-        self.read_collections().values().map(|live| live.info.clone()).collect()
+        self.read_collections().values().map(|live| live.current_info()).collect()
     }
 
     /// One collection.
     pub fn collection(&self, name: &str) -> Result<CollectionInfo> {
-        Ok(self.live(name)?.info.clone())
+        Ok(self.live(name)?.current_info())
     }
 
     /// Removes a collection with all its records.
@@ -136,6 +144,24 @@ impl Engine {
     pub fn stats(&self, name: &str) -> Result<CollectionStats> {
         let live = self.live(name)?;
         Ok(live.stats(self.store.disk_bytes(live.number)))
+    }
+
+    /// Makes an index of a field, and comes back when filters use it; writes and searches go on meanwhile.
+    ///
+    /// Fails where a record has a value of another type there; records that come later are refused one by one. When the
+    /// process ends before it is done, the next open finishes it.
+    pub fn create_index(&self, collection: &str, spec: &IndexSpec) -> Result<IndexInfo> {
+        index_field::create(&self.store, &*self.live(collection)?, spec)
+    }
+
+    /// Drops the index of a field; filters on it read records from now on.
+    pub fn drop_index(&self, collection: &str, field: &str) -> Result<()> {
+        index_field::drop_index(&self.store, &*self.live(collection)?, field)
+    }
+
+    /// The indexes of a collection, and how far those are that are being built.
+    pub fn indexes(&self, collection: &str) -> Result<Vec<IndexInfo>> {
+        Ok(self.live(collection)?.fields.indexes())
     }
 
     /// Writes records durably and makes them searchable; one result per record, in order.
@@ -173,6 +199,14 @@ impl Engine {
 
     /// How many records there are, or how many pass the filter.
     pub fn count(&self, collection: &str, filter: Option<&Filter>) -> Result<u64> {
+        match filter {
+            None => Ok(self.live(collection)?.records()),
+            Some(filter) => Ok(self.count_planned(collection, filter)?.0),
+        }
+    }
+
+    /// How many records pass the filter, and how that was found out.
+    pub fn count_planned(&self, collection: &str, filter: &Filter) -> Result<(u64, FilterPlan)> {
         read::count(&self.store, &*self.live(collection)?, filter)
     }
 

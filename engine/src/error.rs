@@ -58,6 +58,14 @@ pub enum EngineError {
         /// `molecule` or `text`.
         side: &'static str,
     },
+    /// No index has this field.
+    #[error("collection {collection:?} has no index of {field:?}; list its indexes, or create one")]
+    IndexNotFound {
+        /// The collection.
+        collection: String,
+        /// The field asked for.
+        field: String,
+    },
     /// The directory belongs to another process.
     #[error("{path} is in use by another process; stop it, or choose another directory: {reason}")]
     Locked {
@@ -140,7 +148,9 @@ impl EngineError {
                 ErrorKind::Invalid
             }
             Self::Index(error) if error.is_callers_fault() => ErrorKind::Invalid,
-            Self::CollectionNotFound { .. } | Self::RecordNotFound { .. } => ErrorKind::NotFound,
+            Self::CollectionNotFound { .. }
+            | Self::RecordNotFound { .. }
+            | Self::IndexNotFound { .. } => ErrorKind::NotFound,
             Self::CollectionExists { .. } => ErrorKind::AlreadyExists,
             Self::Locked { .. } | Self::ModelMismatch { .. } | Self::UnsupportedFormat { .. } => {
                 ErrorKind::Refused

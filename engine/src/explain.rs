@@ -3,14 +3,20 @@
 use moiety_encoder::{Encoder, Level};
 
 use crate::{
-    Direction, ExplainRequest, Explanation, LevelExplanation, LevelName, MatchedPair, Timings,
+    Direction, ExplainRequest, Explanation, Filter, FilterExplanation, LevelExplanation, LevelName,
+    MatchedPair, SearchRequest, Timings,
     encode_query::{self, Encoded},
-    error::Result,
+    error::{EngineError, Result},
+    filter::Subject,
     live::LiveCollection,
+    plan,
     rerank::Alignment,
     search::Clock,
     store::Store,
 };
+
+/// Hits of the search that the plan of a filter is explained for.
+const SHOWN_HITS: usize = 10;
 
 /// Explains one record for a query, with the vectors that a search compares.
 pub(crate) fn explain(
@@ -30,9 +36,39 @@ pub(crate) fn explain(
     clock.lap(&mut timings.fetch);
     let levels = levels(live, request, &query, &target)?;
     clock.lap(&mut timings.rerank);
-    timings.total = clock.total();
     let score = levels.iter().map(|level| level.weight * level.score).sum();
-    Ok(Explanation { score, levels, timings, fingerprint: live.info.fingerprint.clone() })
+    let filter = request.filter.as_ref().map(|filter| explain_filter(store, live, request, filter));
+    let (filter, fingerprint) = (filter.transpose()?, live.info.fingerprint.clone());
+    timings.total = clock.total();
+    Ok(Explanation { score, levels, filter, timings, fingerprint })
+}
+
+/// How a search would answer the filter, and what of it holds for the record.
+fn explain_filter(
+    store: &Store,
+    live: &LiveCollection,
+    request: &ExplainRequest,
+    filter: &Filter,
+) -> Result<FilterExplanation> {
+    let prepared = filter.prepare()?;
+    let view = store.view();
+    let checker = plan::checker(&view, live, &prepared)?;
+    let search = SearchRequest::new(request.query.clone(), request.target, SHOWN_HITS);
+    let plan = plan::report(plan::choose(live, &search, &checker)?, live, &checker);
+    let version = view.version(live.number, &request.id)?;
+    let record = match version {
+        Some(version) => view.records(live.number, &[version])?.pop().flatten(),
+        None => None,
+    };
+    let missing = || EngineError::RecordNotFound {
+        collection: live.info.config.name.clone(),
+        id: request.id.clone(),
+    };
+    let record = record.ok_or_else(missing)?;
+    let subject = Subject::new(&record, None);
+    let holds = prepared.root.leaves().into_iter().map(|leaf| subject.holds(leaf));
+    let holds = holds.collect::<Result<_>>()?;
+    Ok(FilterExplanation { passes: subject.passes(&prepared.root)?, holds, plan })
 }
 
 fn levels(

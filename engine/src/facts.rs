@@ -3,7 +3,7 @@
 use moiety_chem::{ChemError, Molecule, Properties, StereoCounts};
 use serde_json::{Map, Value};
 
-use crate::MoleculeFacts;
+use crate::{FieldType, MoleculeFacts, prints::Prints};
 
 /// Every fact that a filter can ask for under `mol.`.
 pub(crate) const NAMES: [&str; 18] = [
@@ -27,18 +27,29 @@ pub(crate) const NAMES: [&str; 18] = [
     "stereo_bonds_unassigned",
 ];
 
-/// Identity and properties of the normalised molecule.
-pub(crate) fn facts(molecule: &Molecule) -> Result<MoleculeFacts, ChemError> {
+/// The type of a fact's values, by its name.
+pub(crate) fn field_type(name: &str) -> FieldType {
+    match name {
+        "canonical_smiles" | "inchikey" | "inchikey_block" | "formula" => FieldType::Keyword,
+        "exact_mass" | "molecular_weight" | "log_p" | "tpsa" => FieldType::Float,
+        // Everything else is counted, the elements too.
+        _ => FieldType::Integer,
+    }
+}
+
+/// Identity, properties and fingerprints of the normalised molecule.
+pub(crate) fn facts(molecule: &Molecule) -> Result<(MoleculeFacts, Prints), ChemError> {
     let normalised = molecule.normalise()?;
     let identity = normalised.identity()?;
     let steps = normalised.steps().iter().map(|step| format!("{}: {}", step.name, step.detail));
-    Ok(MoleculeFacts {
+    let facts = MoleculeFacts {
         inchikey_block: identity.inchikey_block().map(str::to_owned),
         canonical_smiles: identity.canonical_smiles,
         inchikey: identity.inchikey,
         steps: steps.collect(),
         properties: by_name(normalised.properties()),
-    })
+    };
+    Ok((facts, Prints::of(&normalised)))
 }
 
 /// Properties under the names of their fields; those that could not be computed are left out.
@@ -93,7 +104,10 @@ mod tests {
     #[test]
     fn every_computed_fact_has_a_name_that_filters_know() {
         let alanine = Molecule::from_smiles("C[C@H](N)C(=O)O").unwrap();
-        let properties = facts(&alanine).unwrap().properties;
+        let (facts, prints) = facts(&alanine).unwrap();
+        let properties = facts.properties;
+        let read = Molecule::from_smiles(&facts.canonical_smiles).unwrap();
+        assert_eq!(Prints::of(&read), prints, "what is stored is what would be computed again");
         assert_eq!(properties.len() + 3, NAMES.len());
         assert!(properties.keys().all(|name| NAMES.contains(&name.as_str())));
     }

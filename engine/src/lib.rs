@@ -29,6 +29,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod check;
 mod collection;
 mod delete;
 mod encode;
@@ -37,18 +38,25 @@ mod engine;
 mod error;
 mod explain;
 mod facts;
+mod fields;
 mod filter;
+mod filter_plan;
+mod index_field;
 mod levels;
 pub mod limits;
 mod live;
+mod lookup;
 mod plan;
 mod predict;
 mod prepare;
+mod prints;
 mod query;
 mod read;
 mod record;
 mod rerank;
+mod schema;
 mod search;
+mod select;
 mod store;
 mod upsert;
 
@@ -58,17 +66,19 @@ pub use collection::{
 pub use encode::ItemEncodingError;
 pub use engine::{Engine, EngineOptions, Page};
 pub use error::{EngineError, ErrorKind};
-pub use filter::{Bound, Filter};
-pub use moiety_chem::Structure;
+pub use filter::{Bound, Filter, FilterSyntaxError};
+pub use filter_plan::{AccessPath, ConditionPlan, FilterPlan, Strategy};
+pub use moiety_chem::{PatternStereo, Structure};
 pub use moiety_encoder::property::{Head, HeadPrediction, HeadSpec, Heads, TaskKind};
 pub use moiety_encoder::{Encoder, Encoding, Extent, Level, ModelInfo};
 pub use predict::Predictions;
 pub use query::{
-    Accuracy, Direction, ExplainRequest, Explanation, Hit, LevelExplanation, LevelName,
-    LevelScores, LevelWeights, MatchedPair, Query, Rerank, SearchRequest, SearchResponse, Side,
-    Timings,
+    Accuracy, Direction, ExplainRequest, Explanation, FilterExplanation, Hit, LevelExplanation,
+    LevelName, LevelScores, LevelWeights, MatchedPair, Query, Rerank, SearchRequest,
+    SearchResponse, Side, Timings,
 };
 pub use record::{
     Acknowledged, MoleculeFacts, Record, RecordError, StoredMolecule, StoredRecord, UpsertOutcome,
 };
 pub use rerank::level_scores;
+pub use schema::{FieldType, IndexInfo, IndexSpec, IndexState};

@@ -28,3 +28,11 @@ pub const MAX_NAME_BYTES: usize = 128;
 pub const MAX_COLLECTIONS: usize = 10_000;
 /// Widest search of the graph that a caller or a collection may ask for.
 pub const MAX_EF: usize = 20_000;
+/// Longest filter in text form, in bytes.
+pub const MAX_EXPRESSION_BYTES: usize = 64 * 1024;
+/// Most structures in one filter: SMARTS and similarities.
+pub const MAX_FILTER_STRUCTURES: usize = 64;
+/// Most field indexes of one collection.
+pub const MAX_INDEXES: usize = 64;
+/// Rough bytes of the records in one answer: hits of a search, or records of a page or a get.
+pub const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;

@@ -11,6 +11,8 @@ use moiety_index::{HnswConfig, HnswIndex};
 use crate::{
     CollectionInfo, CollectionStats, HnswParams, Metric, Side, SideStats,
     error::{EngineError, Result},
+    fields::Fields,
+    schema::Schema,
     store::{CollectionId, View},
 };
 
@@ -20,7 +22,10 @@ pub(crate) struct LiveCollection {
     pub(crate) info: CollectionInfo,
     molecules: HnswIndex,
     texts: HnswIndex,
+    pub(crate) fields: Fields,
     records: AtomicU64,
+    /// Versions that were hidden since it was opened.
+    changes: AtomicU64,
     writer: Mutex<Writer>,
 }
 
@@ -35,6 +40,8 @@ pub(crate) struct Writer {
 struct Description {
     number: u32,
     info: CollectionInfo,
+    #[serde(default)]
+    schema: Schema,
 }
 
 impl LiveCollection {
@@ -42,6 +49,7 @@ impl LiveCollection {
     pub(crate) fn empty(
         number: CollectionId,
         info: CollectionInfo,
+        schema: Schema,
         exact_below: usize,
     ) -> Result<Self> {
         let index = || HnswIndex::new(index_config(&info, exact_below));
@@ -49,7 +57,9 @@ impl LiveCollection {
             number,
             molecules: index()?,
             texts: index()?,
+            fields: Fields::new(schema),
             records: AtomicU64::new(0),
+            changes: AtomicU64::new(0),
             writer: Mutex::new(Writer { next_version: 0, dropped: false }),
             info,
         })
@@ -57,9 +67,9 @@ impl LiveCollection {
 
     /// A collection that the store describes, without its records yet.
     pub(crate) fn described(description: &str, exact_below: usize) -> Result<Self> {
-        let Description { number, info } = serde_json::from_str(description)
+        let Description { number, info, schema } = serde_json::from_str(description)
             .map_err(|error| EngineError::corrupt("collection", error.to_string()))?;
-        Self::empty(CollectionId(number), info, exact_below)
+        Self::empty(CollectionId(number), info, schema.restored()?, exact_below)
     }
 
     /// Reads its vectors from the store. The graphs are built in the background; until then search is exact.
@@ -74,7 +84,7 @@ impl LiveCollection {
         }
         let mut records = 0;
         for entry in view.ids(self.number, None)? {
-            entry?;
+            self.fields.insert(entry?.1);
             records += 1;
         }
         let next_version = view.last_version(self.number)?.map_or(0, |last| last + 1);
@@ -85,7 +95,13 @@ impl LiveCollection {
 
     /// What the store should remember of it.
     pub(crate) fn describe(&self) -> Result<String> {
-        let description = Description { number: self.number.0, info: self.info.clone() };
+        self.describe_with(&self.fields.schema())
+    }
+
+    /// The same with other indexes.
+    pub(crate) fn describe_with(&self, schema: &Schema) -> Result<String> {
+        let (number, info) = (self.number.0, self.info.clone());
+        let description = Description { number, info, schema: schema.clone() };
         serde_json::to_string(&description).map_err(|error| EngineError::Store(error.to_string()))
     }
 
@@ -110,8 +126,18 @@ impl LiveCollection {
         }
     }
 
+    /// What it is at this moment, its indexes included.
+    pub(crate) fn current_info(&self) -> CollectionInfo {
+        let mut info = self.info.clone();
+        let schema = self.fields.schema();
+        info.config.indexes = schema.indexes().iter().map(|index| index.spec.clone()).collect();
+        info
+    }
+
     /// Hides a version from all searches that begin later.
     pub(crate) fn forget(&self, version: u64) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        self.fields.remove(version);
         self.molecules.remove(version);
         self.texts.remove(version);
     }
@@ -124,6 +150,11 @@ impl LiveCollection {
             return Err(EngineError::CollectionNotFound { name });
         }
         Ok(writer)
+    }
+
+    /// Grows with every version that is hidden.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
     }
 
     pub(crate) fn records(&self) -> u64 {
@@ -151,6 +182,11 @@ impl Writer {
         let version = self.next_version;
         self.next_version += 1;
         version
+    }
+
+    /// The version that the next record gets.
+    pub(crate) fn next_version(&self) -> u64 {
+        self.next_version
     }
 
     /// Later writers are told that the collection does not exist.

@@ -10,6 +10,7 @@ use crate::{
     limits::{
         MAX_ID_BYTES, MAX_PAYLOAD_BYTES, MAX_PAYLOAD_DEPTH, MAX_STRUCTURE_BYTES, MAX_TEXT_BYTES,
     },
+    prints::Prints,
 };
 
 /// Longest identifier that an error repeats.
@@ -21,6 +22,8 @@ pub(crate) struct Draft {
     pub(crate) position: usize,
     pub(crate) record: StoredRecord,
     pub(crate) molecule: Option<Molecule>,
+    /// Fingerprints of the normalised molecule.
+    pub(crate) prints: Option<Prints>,
 }
 
 /// The part at fault and the reason.
@@ -34,7 +37,10 @@ pub(crate) fn prepare(
 ) -> Result<Draft, RecordError> {
     let shown = shown(&record.id);
     read(encoder, record)
-        .map(|(record, molecule)| Draft { position, record, molecule })
+        .map(|(record, molecule)| {
+            let (molecule, prints) = molecule.unzip();
+            Draft { position, record, molecule, prints }
+        })
         .map_err(|(field, reason)| RecordError { position, id: shown, field, reason })
 }
 
@@ -52,7 +58,10 @@ pub(crate) fn encoder_reason(error: EncoderError) -> String {
     }
 }
 
-fn read(encoder: &dyn Encoder, record: Record) -> Result<(StoredRecord, Option<Molecule>), Fault> {
+fn read(
+    encoder: &dyn Encoder,
+    record: Record,
+) -> Result<(StoredRecord, Option<(Molecule, Prints)>), Fault> {
     check_id(&record.id)?;
     if record.molecule.is_none() && record.text.is_none() {
         return Err(("molecule", "a record needs a molecule or a text".into()));
@@ -64,8 +73,8 @@ fn read(encoder: &dyn Encoder, record: Record) -> Result<(StoredRecord, Option<M
     let (molecule, stored) = match record.molecule {
         None => (None, None),
         Some(structure) => {
-            let (molecule, stored) = read_molecule(encoder, structure)?;
-            (Some(molecule), Some(stored))
+            let (molecule, prints, stored) = read_molecule(encoder, structure)?;
+            (Some((molecule, prints)), Some(stored))
         }
     };
     let Record { id, text, payload, .. } = record;
@@ -93,7 +102,7 @@ fn check_text(encoder: &dyn Encoder, text: &str) -> Result<(), Fault> {
 fn read_molecule(
     encoder: &dyn Encoder,
     structure: Structure,
-) -> Result<(Molecule, StoredMolecule), Fault> {
+) -> Result<(Molecule, Prints, StoredMolecule), Fault> {
     let (Structure::Smiles(text) | Structure::Inchi(text) | Structure::MolBlock(text)) = &structure;
     if text.len() > MAX_STRUCTURE_BYTES {
         let reason = format!("it has {} bytes, allowed are {MAX_STRUCTURE_BYTES}", text.len());
@@ -101,8 +110,8 @@ fn read_molecule(
     }
     let molecule = Molecule::parse(&structure).map_err(|error| ("molecule", error.to_string()))?;
     encoder.check_molecule(&molecule).map_err(|error| ("molecule", encoder_reason(error)))?;
-    let facts = facts(&molecule).map_err(|error| ("molecule", error.to_string()))?;
-    Ok((molecule, StoredMolecule { structure, facts }))
+    let (facts, prints) = facts(&molecule).map_err(|error| ("molecule", error.to_string()))?;
+    Ok((molecule, prints, StoredMolecule { structure, facts }))
 }
 
 fn check_payload(payload: &Map<String, Value>) -> Result<(), Fault> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use moiety_chem::Structure;
 use moiety_encoder::Extent;
 
-use crate::{Filter, StoredRecord};
+use crate::{Filter, FilterPlan, StoredRecord};
 
 /// One of the two things a record can hold, each with its own embeddings and index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -115,6 +115,8 @@ pub struct SearchResponse {
     pub hits: Vec<Hit>,
     /// Whether every record that the filter admits was compared: the candidates are then the true nearest.
     pub exact: bool,
+    /// How the filter was answered, where there was one.
+    pub filter: Option<FilterPlan>,
     /// Where the time went.
     pub timings: Timings,
     /// Fingerprint of the model that made the vectors.
@@ -173,6 +175,8 @@ pub struct ExplainRequest {
     pub target: Side,
     /// How much each level counts.
     pub weights: LevelWeights,
+    /// A filter to explain beside the score: how a search would answer it, and which conditions the record meets.
+    pub filter: Option<Filter>,
 }
 
 /// Why a record scores as it does; all contributions add up to the score.
@@ -182,10 +186,23 @@ pub struct Explanation {
     pub score: f32,
     /// Global, fragments, tokens; a level that cannot be compared is absent.
     pub levels: Vec<LevelExplanation>,
+    /// The filter, where one was given.
+    pub filter: Option<FilterExplanation>,
     /// Where the time went.
     pub timings: Timings,
     /// Fingerprint of the model that made the vectors.
     pub fingerprint: String,
+}
+
+/// What a filter says of one record, and how a search with it would go.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FilterExplanation {
+    /// Whether the record passes.
+    pub passes: bool,
+    /// Whether each condition holds for the record, in the order of `plan.conditions`.
+    pub holds: Vec<bool>,
+    /// How a search for 10 records would answer the filter; nothing is counted to the end for it.
+    pub plan: FilterPlan,
 }
 
 /// The pairs of one level.

@@ -29,6 +29,32 @@ pub struct StoredRecord {
     pub payload: Map<String, Value>,
 }
 
+impl StoredRecord {
+    /// About what it takes in an answer.
+    pub(crate) fn rough_bytes(&self) -> usize {
+        let molecule = self.molecule.as_ref().map_or(0, |molecule| {
+            let (Structure::Smiles(text) | Structure::Inchi(text) | Structure::MolBlock(text)) =
+                &molecule.structure;
+            text.len() + 2 * molecule.facts.canonical_smiles.len() + 512
+        });
+        let payload = object_bytes(&self.payload);
+        self.id.len() + self.text.as_ref().map_or(0, String::len) + molecule + payload + 64
+    }
+}
+
+fn object_bytes(object: &Map<String, Value>) -> usize {
+    object.iter().map(|(key, value)| key.len() + value_bytes(value)).sum()
+}
+
+fn value_bytes(value: &Value) -> usize {
+    16 + match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(value_bytes).sum(),
+        Value::Object(object) => object_bytes(object),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+    }
+}
+
 /// A molecule as given, with its facts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredMolecule {

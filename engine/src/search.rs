@@ -6,13 +6,15 @@ use moiety_encoder::Encoder;
 use moiety_index::Neighbor;
 
 use crate::{
-    Accuracy, Hit, LevelScores, LevelWeights, SearchRequest, SearchResponse, Timings,
+    Accuracy, Filter, Hit, LevelScores, LevelWeights, SearchRequest, SearchResponse, Timings,
+    check::Checker,
     encode_query::{self, Encoded},
     error::{EngineError, Result},
+    filter::Prepared,
     limits::{MAX_EF, MAX_LIMIT, MAX_RERANK_CANDIDATES},
     live::LiveCollection,
-    plan::{self, Candidates},
-    rerank,
+    plan::{self, Candidates, Plan},
+    read, rerank,
     store::{Store, View},
 };
 
@@ -31,41 +33,61 @@ pub(crate) fn search(
     let mut clock = Clock::start();
     let mut timings = Timings::default();
     check(request)?;
+    let filter = request.filter.as_ref().map(Filter::prepare).transpose()?;
     let parsed = encode_query::parse(&request.query)?;
     clock.lap(&mut timings.parse);
     let query = encode_query::encode(store, encoder, live, &parsed)?;
     clock.lap(&mut timings.encode);
     let mut attempt = 1;
     loop {
-        let plan = plan::choose(store, live, request)?;
+        let changes = live.changes();
+        let view = store.view();
+        let (plan, checker) = plan(&view, live, request, filter.as_ref())?;
         clock.lap(&mut timings.plan);
         let wanted = Candidates {
             query: &query.global,
             target: request.target,
             k: request.rerank.map_or(0, |rerank| rerank.candidates).max(request.limit),
-            filter: request.filter.as_ref(),
         };
         // A limit of zero asks for nothing, whatever the rerank says.
         let wanted = if request.limit == 0 { Candidates { k: 0, ..wanted } } else { wanted };
-        let found = plan::run(&plan, store, live, wanted)?;
+        let found = plan::run(plan, live, wanted, checker.as_ref())?;
         clock.lap(&mut timings.candidates);
-        let view = store.view();
-        let ranked = rank(&view, live, request, &query, &found.neighbors)?;
+        let now = store.view();
+        let ranked = rank(&now, live, request, &query, &found.neighbors)?;
         clock.lap(&mut timings.rerank);
-        let (hits, lost) = fetch(&view, live, &ranked)?;
+        let (hits, lost) = fetch(&now, live, &ranked)?;
         clock.lap(&mut timings.fetch);
-        if lost == 0 || attempt == ATTEMPTS {
+        // What was replaced meanwhile may have been found in neither of its versions.
+        let short = hits.len() < request.limit && live.changes() != changes;
+        if !(lost > 0 || short) || attempt == ATTEMPTS {
             timings.total = clock.total();
             let fingerprint = live.info.fingerprint.clone();
-            return Ok(SearchResponse { hits, exact: found.exact, timings, fingerprint });
+            let filter = checker.as_ref().map(|checker| plan::report(plan, live, checker));
+            let exact = found.exact;
+            return Ok(SearchResponse { hits, exact, filter, timings, fingerprint });
         }
         attempt += 1;
     }
 }
 
+/// How candidates are found, and what tests them.
+fn plan<'a>(
+    view: &'a View<'a>,
+    live: &'a LiveCollection,
+    request: &SearchRequest,
+    filter: Option<&'a Prepared>,
+) -> Result<(Plan, Option<Checker<'a>>)> {
+    let Some(filter) = filter else {
+        let strategy = plan::unfiltered(live, request.accuracy);
+        return Ok((Plan { strategy, estimated: 0.0 }, None));
+    };
+    let checker = plan::checker(view, live, filter)?;
+    Ok((plan::choose(live, request, &checker)?, Some(checker)))
+}
+
 fn check(request: &SearchRequest) -> Result<()> {
     at_most("limit", request.limit, MAX_LIMIT)?;
-    request.filter.as_ref().map_or(Ok(()), |filter| filter.check())?;
     if let Some(rerank) = &request.rerank {
         at_most("rerank.candidates", rerank.candidates, MAX_RERANK_CANDIDATES)?;
         rerank.weights.check("rerank.weights")?;
@@ -125,7 +147,7 @@ fn rank(
 /// Reads the records of the hits; says how many are not there any more.
 fn fetch(view: &View<'_>, live: &LiveCollection, ranked: &[Ranked]) -> Result<(Vec<Hit>, usize)> {
     let versions: Vec<u64> = ranked.iter().map(|ranked| ranked.version).collect();
-    let records = view.records(live.number, &versions)?;
+    let records = read::records(view, live, &versions, "limit")?;
     let hit = |(ranked, record): (&Ranked, Option<_>)| {
         Some(Hit { score: ranked.score, levels: ranked.levels, record: record? })
     };

@@ -11,12 +11,14 @@ use moiety_index::IndexError;
 use rayon::prelude::*;
 
 use crate::{
-    Acknowledged, Record, RecordError, Side, UpsertOutcome,
+    Acknowledged, Record, RecordError, Side, StoredRecord, UpsertOutcome,
     error::{EngineError, Result},
     levels,
     limits::MAX_BATCH_RECORDS,
     live::{LiveCollection, Writer},
     prepare::{Draft, encoder_reason, prepare, shown},
+    prints::Prints,
+    schema::{Entries, Schema},
     store::{Batch, SideValue, Store, encode_levels, encode_record},
 };
 
@@ -29,8 +31,11 @@ type Outcome = std::result::Result<Acknowledged, RecordError>;
 struct Ready {
     position: usize,
     id: String,
-    record: Vec<u8>,
+    record: StoredRecord,
+    prints: Option<Prints>,
     sides: Vec<(Side, SideValue)>,
+    /// In the field indexes; known in the writer's turn.
+    entries: Entries,
 }
 
 /// Writes a batch; one result per record, in order.
@@ -64,8 +69,8 @@ pub(crate) fn upsert(
         }
     }
     if !ready.is_empty() {
-        for (position, acknowledged) in commit(store, live, ready)? {
-            outcomes[position] = Some(Ok(acknowledged));
+        for (position, outcome) in commit(store, live, ready)? {
+            outcomes[position] = Some(outcome);
         }
     }
     Ok(outcomes.into_iter().flatten().collect())
@@ -133,7 +138,7 @@ fn finish(
     draft: Draft,
     sides: [(Side, Option<std::result::Result<Encoding, String>>); 2],
 ) -> std::result::Result<Ready, RecordError> {
-    let Draft { position, record, .. } = draft;
+    let Draft { position, record, prints, .. } = draft;
     let mut values = Vec::with_capacity(2);
     for (side, encoding) in sides {
         let Some(encoding) = encoding else { continue };
@@ -142,8 +147,8 @@ fn finish(
             |reason| RecordError { position, id: shown(&record.id), field: side.name(), reason };
         values.push((side, value.map_err(fault)?));
     }
-    let bytes = encode_record(&record);
-    Ok(Ready { position, id: record.id, record: bytes, sides: values })
+    let (id, entries) = (record.id.clone(), Vec::new());
+    Ok(Ready { position, id, record, prints, sides: values, entries })
 }
 
 fn side_value(
@@ -162,21 +167,25 @@ fn commit(
     store: &Store,
     live: &LiveCollection,
     ready: Vec<Ready>,
-) -> Result<Vec<(usize, Acknowledged)>> {
+) -> Result<Vec<(usize, Outcome)>> {
     let mut writer = live.writer()?;
     check_room(live, ready.len())?;
+    let schema = live.fields.schema();
+    let (ready, misfits) = fit(&schema, ready);
     let last: HashMap<&str, usize> =
         ready.iter().map(|record| (record.id.as_str(), record.position)).collect();
     let standing: Vec<&Ready> =
         ready.iter().filter(|record| last[record.id.as_str()] == record.position).collect();
     let ids = standing.iter().map(|record| record.id.as_str());
     let replaced = store.view().versions(live.number, ids)?;
-    let versions = write(store, live, &mut writer, &standing, &replaced)?;
+    let gone = entries_of(store, live, &schema, &replaced)?;
+    let versions = write(store, live, &mut writer, &standing, (&replaced, &gone))?;
     let created = replaced.iter().filter(|old| old.is_none()).count() as u64;
     for ((record, version), old) in standing.iter().zip(versions).zip(&replaced) {
         for (side, value) in &record.sides {
             live.index(*side).insert(version, &value.vector)?;
         }
+        live.fields.insert(version);
         if let Some(old) = old {
             live.forget(*old);
         }
@@ -185,7 +194,46 @@ fn commit(
     drop(writer);
     let known: HashMap<&str, bool> =
         standing.iter().zip(&replaced).map(|(r, old)| (r.id.as_str(), old.is_some())).collect();
-    Ok(acknowledge(&ready, known))
+    let acknowledged = acknowledge(&ready, known).into_iter();
+    Ok(acknowledged.map(|(position, done)| (position, Ok(done))).chain(misfits).collect())
+}
+
+/// Finds what each record has in the field indexes; a record with a value of another type is not written.
+fn fit(schema: &Schema, ready: Vec<Ready>) -> (Vec<Ready>, Vec<(usize, Outcome)>) {
+    let (mut fitting, mut misfits) = (Vec::with_capacity(ready.len()), Vec::new());
+    for mut record in ready {
+        match schema.entries(&record.record) {
+            Ok(entries) => {
+                record.entries = entries;
+                fitting.push(record);
+            }
+            Err(reason) => {
+                let (position, id) = (record.position, shown(&record.id));
+                let error = RecordError { position, id, field: "payload", reason };
+                misfits.push((position, Err(error)));
+            }
+        }
+    }
+    (fitting, misfits)
+}
+
+/// What versions have in the field indexes; a record had the right types when it was written.
+pub(crate) fn entries_of(
+    store: &Store,
+    live: &LiveCollection,
+    schema: &Schema,
+    versions: &[Option<u64>],
+) -> Result<Vec<Entries>> {
+    let there: Vec<u64> = versions.iter().flatten().copied().collect();
+    if schema.indexes().is_empty() || there.is_empty() {
+        return Ok(vec![Vec::new(); versions.len()]);
+    }
+    let mut records = store.view().records(live.number, &there)?.into_iter();
+    let entries = versions.iter().map(|version| {
+        let record = version.and_then(|_| records.next().flatten());
+        record.map_or_else(Vec::new, |record| schema.present_entries(&record))
+    });
+    Ok(entries.collect())
 }
 
 /// One durable batch with everything.
@@ -194,18 +242,23 @@ fn write(
     live: &LiveCollection,
     writer: &mut Writer,
     records: &[&Ready],
-    replaced: &[Option<u64>],
+    (replaced, gone): (&[Option<u64>], &[Entries]),
 ) -> Result<Vec<u64>> {
     let mut batch = Batch::new(store);
     let mut versions = Vec::with_capacity(records.len());
-    for (record, old) in records.iter().zip(replaced) {
+    for ((record, old), gone) in records.iter().zip(replaced).zip(gone) {
         let version = writer.take_version();
-        batch.put_record(live.number, &record.id, version, &record.record)?;
+        batch.put_record(live.number, &record.id, version, &encode_record(&record.record))?;
+        batch.put_entries(live.number, version, &record.entries)?;
+        if let Some(prints) = &record.prints {
+            batch.put_prints(live.number, version, prints)?;
+        }
         for (side, value) in &record.sides {
             batch.put_side(live.number, *side, version, value)?;
         }
         if let Some(old) = old {
             batch.remove_version(live.number, *old)?;
+            batch.remove_entries(live.number, *old, gone)?;
         }
         versions.push(version);
     }

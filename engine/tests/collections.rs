@@ -33,6 +33,7 @@ fn a_collection_is_what_it_was_after_reopening() {
         metric: Metric::Dot,
         hnsw: HnswParams { m: 8, ef_construction: 50, ef_search: 30 },
         durability: Durability::Wal,
+        indexes: vec![],
     };
     let info = open(dir.path()).create_collection(config.clone()).unwrap();
     assert_eq!(info.config, config);

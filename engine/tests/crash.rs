@@ -13,7 +13,8 @@ use std::{
 };
 
 use moiety_engine::{
-    CollectionConfig, Engine, EngineError, EngineOptions, Query, SearchRequest, Side,
+    CollectionConfig, Engine, EngineError, EngineOptions, FieldType, Filter, IndexSpec, Query,
+    SearchRequest, Side,
 };
 
 mod fixture;
@@ -92,7 +93,9 @@ fn second_process_is_refused_and_told_why() {
 #[test]
 fn what_was_acknowledged_survives_a_kill_at_any_moment() {
     let dir = tempfile::tempdir().unwrap();
-    open(dir.path()).create_collection(CollectionConfig::named(NAME)).unwrap();
+    let index = IndexSpec { field: "n".into(), field_type: FieldType::Integer };
+    let config = CollectionConfig { indexes: vec![index], ..CollectionConfig::named(NAME) };
+    open(dir.path()).create_collection(config).unwrap();
     let mut written = BTreeSet::new();
     let mut next = 0;
     for round in 0..ROUNDS {
@@ -157,10 +160,17 @@ fn all_ids(engine: &Engine) -> BTreeSet<String> {
     }
 }
 
-/// The index agrees with the store.
+/// The indexes of vectors and of a field agree with the store.
 fn check_index(engine: &Engine, found: &BTreeSet<String>) {
     let stats = engine.stats(NAME).unwrap();
     assert_eq!((stats.records, stats.texts.vectors), (found.len() as u64, found.len() as u64));
+    let filter = Filter::parse("has(n)").unwrap();
+    let (indexed, plan) = engine.count_planned(NAME, &filter).unwrap();
+    assert_eq!(
+        (indexed, plan.tested),
+        (found.len() as u64, 0),
+        "entries without a record, or none"
+    );
     for id in found.iter().rev().take(5) {
         let n: u64 = id[1..].parse().unwrap();
         let request = SearchRequest::new(Query::Text(text(n)), Side::Text, 1);

@@ -151,6 +151,7 @@ fn request(id: usize, question: &str) -> ExplainRequest {
         id: id.to_string(),
         target: Side::Molecule,
         weights: LevelWeights { global: 1.0, fragment: 1.0, token: 1.0 },
+        filter: None,
     }
 }
 

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use moiety_encoder::{Encoder, HashingEncoder};
 use moiety_engine::{
-    Engine, Filter, LevelWeights, Query, Record, Rerank, SearchRequest, Side, Structure,
-    UpsertOutcome,
+    Engine, FieldType, Filter, IndexSpec, LevelWeights, Query, Record, Rerank, SearchRequest, Side,
+    Structure, UpsertOutcome,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -20,8 +20,21 @@ enum Step {
     Upsert(Vec<(u8, Content)>),
     Delete(Vec<u8>),
     Get(Vec<u8>),
-    Scroll { after: Option<u8>, limit: usize, even_only: bool },
-    Search { seed: u64, limit: usize, even_only: bool, rerank: bool },
+    Scroll {
+        after: Option<u8>,
+        limit: usize,
+        even_only: bool,
+    },
+    Search {
+        seed: u64,
+        limit: usize,
+        even_only: bool,
+        rerank: bool,
+    },
+    /// Makes the index of a field, or drops it where it is there.
+    Index(usize),
+    /// Asks in several ways for the records up to a seed.
+    Filter(u64),
     Reopen,
 }
 
@@ -32,6 +45,14 @@ enum Content {
     Molecule(u64),
     BadMolecule,
 }
+
+/// Fields that indexes come and go on.
+const INDEXES: [(&str, FieldType); 4] = [
+    ("seed", FieldType::Integer),
+    ("even", FieldType::Bool),
+    ("name", FieldType::Keyword),
+    ("mol.heavy_atoms", FieldType::Integer),
+];
 
 /// What the map remembers of a record.
 type Model = BTreeMap<String, Record>;
@@ -56,6 +77,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => (0..12u64, 0..20usize, any::<bool>(), any::<bool>()).prop_map(
             |(seed, limit, even_only, rerank)| Step::Search { seed, limit, even_only, rerank }
         ),
+        2 => (0..INDEXES.len()).prop_map(Step::Index),
+        4 => (0..12u64).prop_map(Step::Filter),
         1 => Just(Step::Reopen),
     ];
     prop::collection::vec(step, 1..25)
@@ -68,7 +91,9 @@ fn id(key: u8) -> String {
 fn record(key: u8, content: &Content) -> Record {
     let record = |seed: u64| Record {
         id: id(key),
-        payload: payload(json!({"even": seed.is_multiple_of(2), "seed": seed})),
+        payload: payload(
+            json!({"even": seed.is_multiple_of(2), "seed": seed, "name": format!("s{seed:02}")}),
+        ),
         ..Record::default()
     };
     match *content {
@@ -148,6 +173,47 @@ fn scroll(engine: &Engine, model: &Model, after: Option<u8>, limit: usize, even_
     assert_eq!(engine.count(NAME, filter.as_ref()).unwrap(), all);
 }
 
+fn toggle_index(engine: &Engine, at: usize) {
+    let (field, field_type) = INDEXES[at];
+    let spec = IndexSpec { field: field.into(), field_type };
+    let there = engine.indexes(NAME).unwrap().iter().any(|index| index.spec == spec);
+    if there {
+        engine.drop_index(NAME, field).unwrap();
+    } else {
+        engine.create_index(NAME, &spec).unwrap();
+    }
+}
+
+fn filter(engine: &Engine, model: &Model, seed: u64) {
+    let up_to = |record: &Record| record.payload["seed"].as_u64().unwrap() <= seed;
+    let names: Vec<String> = (0..=seed).map(|seed| format!("s{seed:02}")).collect();
+    let molecules = |record: &Record| record.molecule.is_some();
+    let expressions = [
+        (format!("seed <= {seed}"), false),
+        (format!("name in {}", json!(names)), false),
+        (format!("not (seed > {seed}) and even in [true, false]"), false),
+        (format!("seed <= {seed} and has(mol.heavy_atoms)"), true),
+        (
+            format!(
+                "name <= '1970-01-01' or seed <= {seed} and smarts('*') and mol.heavy_atoms > 0"
+            ),
+            true,
+        ),
+    ];
+    for (text, structures) in expressions {
+        let filter = Filter::parse(&text).unwrap();
+        let expected: Vec<&str> = model
+            .values()
+            .filter(|record| up_to(record) && (!structures || molecules(record)))
+            .map(|record| record.id.as_str())
+            .collect();
+        assert_eq!(engine.count(NAME, Some(&filter)).unwrap(), expected.len() as u64, "{text}");
+        let page = engine.scroll(NAME, None, 100, Some(&filter)).unwrap();
+        let found: Vec<&str> = page.records.iter().map(|record| record.id.as_str()).collect();
+        assert_eq!(found, expected, "{text}");
+    }
+}
+
 fn cosine(encoder: &HashingEncoder, a: &str, b: &str) -> f32 {
     let encodings = encoder.encode_texts(&[a, b]).unwrap();
     encodings[0].global.iter().zip(&encodings[1].global).map(|(x, y)| x * y).sum()
@@ -199,6 +265,8 @@ fn run(steps: Vec<Step>) {
                 request.rerank = rerank.then_some(Rerank { candidates: 5, weights });
                 search(&engine, &model, &request, &words);
             }
+            Step::Index(at) => toggle_index(&engine, at),
+            Step::Filter(seed) => filter(&engine, &model, seed),
             Step::Reopen => {
                 drop(engine);
                 engine = open(dir.path());

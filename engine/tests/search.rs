@@ -8,7 +8,6 @@ use std::{
         Mutex,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
 };
 
 use moiety_encoder::Encoder;
@@ -21,6 +20,7 @@ use serde_json::json;
 mod fixture;
 use fixture::{
     DIM, NAME, encoder, engine, full_record, ids, open, payload, put, search, text, text_record,
+    wait_for_graph,
 };
 
 const WEIGHTS: LevelWeights = LevelWeights { global: 0.5, fragment: 0.3, token: 0.2 };
@@ -174,7 +174,8 @@ fn reranked_score_is_the_weighted_sum_of_the_levels_and_explain_adds_up_to_it() 
             assert!((WEIGHTS.total(&hit.levels) - hit.score).abs() < 1e-6);
             assert!(hit.levels.fragment.is_some() && hit.levels.token.is_some());
             let id = hit.record.id.clone();
-            let request = ExplainRequest { query: query.clone(), id, target, weights: WEIGHTS };
+            let request =
+                ExplainRequest { query: query.clone(), id, target, weights: WEIGHTS, filter: None };
             let explanation = engine.explain(NAME, &request).unwrap();
             assert!((explanation.score - hit.score).abs() < 1e-5);
             let pairs = explanation.levels.iter().flat_map(|level| &level.pairs);
@@ -195,6 +196,7 @@ fn explain_names_the_words_that_match() {
         id: "r00000".into(),
         target: Side::Text,
         weights: LevelWeights { global: 0.0, fragment: 0.0, token: 1.0 },
+        filter: None,
     };
     let best = engine.explain(NAME, &request).unwrap().levels[2].pairs[0].clone();
     assert!(best.cosine > 0.99);
@@ -349,13 +351,4 @@ fn payload_comes_back_as_it_was() {
     let stored = engine.get(NAME, &["r00000".into(), "none".into()]).unwrap();
     assert_eq!(stored[0].as_ref().unwrap().payload, given);
     assert!(stored[1].is_none());
-}
-
-/// Waits for the graph. What came late waits beside it to be merged, compared one by one.
-fn wait_for_graph(engine: &moiety_engine::Engine) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while engine.stats(NAME).unwrap().texts.linked == 0 {
-        assert!(Instant::now() < deadline, "the graph was not built in time");
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }

@@ -115,6 +115,40 @@ impl Client {
         Ok(self.collections.clone().stats(request).await?.into_inner())
     }
 
+    /// Makes an index of a field; answers when filters use it.
+    pub async fn create_index(
+        &self,
+        collection: &str,
+        field: &str,
+        field_type: wire::FieldType,
+    ) -> Result<wire::CreateIndexResponse> {
+        let index = wire::FieldIndex { field: field.into(), r#type: field_type.into() };
+        let request =
+            wire::CreateIndexRequest { collection: collection.into(), index: Some(index) };
+        Ok(self.collections.clone().create_index(request).await?.into_inner())
+    }
+
+    /// Drops the index of a field.
+    pub async fn drop_index(
+        &self,
+        collection: &str,
+        field: &str,
+    ) -> Result<wire::DropIndexResponse> {
+        let request = wire::DropIndexRequest { collection: collection.into(), field: field.into() };
+        Ok(self.collections.clone().drop_index(request).await?.into_inner())
+    }
+
+    /// The indexes of a collection.
+    pub async fn list_indexes(&self, collection: &str) -> Result<wire::ListIndexesResponse> {
+        let request = wire::ListIndexesRequest { collection: collection.into() };
+        Ok(self.collections.clone().list_indexes(request).await?.into_inner())
+    }
+
+    /// A filter from its text, which the server reads: `mw < 300 and tags in ["drug"]`.
+    pub fn filter(expression: impl Into<String>) -> wire::Filter {
+        wire::Filter { node: Some(wire::filter::Node::Expression(expression.into())) }
+    }
+
     /// Writes records durably; bad ones are in `errors`.
     pub async fn upsert(
         &self,

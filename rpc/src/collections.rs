@@ -5,7 +5,10 @@ use moiety_proto::v1::{self as wire, collections_server::Collections};
 use tonic::{Request, Response, Status};
 
 use crate::{
-    convert::{ConvertError, collection_to_wire, config_from_wire, stats_to_wire},
+    convert::{
+        ConvertError, collection_to_wire, config_from_wire, index_from_wire, index_status_to_wire,
+        stats_to_wire,
+    },
     edge::{Clock, Edge},
     status::engine_status,
 };
@@ -56,6 +59,27 @@ impl Collections for CollectionsService {
         request: Request<wire::CollectionStatsRequest>,
     ) -> Result<Response<wire::CollectionStatsResponse>, Status> {
         self.edge.answer(request, stats).await
+    }
+
+    async fn create_index(
+        &self,
+        request: Request<wire::CreateIndexRequest>,
+    ) -> Result<Response<wire::CreateIndexResponse>, Status> {
+        self.edge.answer(request, create_index).await
+    }
+
+    async fn drop_index(
+        &self,
+        request: Request<wire::DropIndexRequest>,
+    ) -> Result<Response<wire::DropIndexResponse>, Status> {
+        self.edge.answer(request, drop_index).await
+    }
+
+    async fn list_indexes(
+        &self,
+        request: Request<wire::ListIndexesRequest>,
+    ) -> Result<Response<wire::ListIndexesResponse>, Status> {
+        self.edge.answer(request, list_indexes).await
     }
 }
 
@@ -123,4 +147,41 @@ fn stats(
     let stats = engine.stats(name).map_err(|error| engine_status(&error))?;
     let info = clock.info(engine, Vec::new());
     Ok(wire::CollectionStatsResponse { info, ..stats_to_wire(&stats) })
+}
+
+fn create_index(
+    engine: &Engine,
+    request: wire::CreateIndexRequest,
+    clock: &Clock,
+) -> Result<wire::CreateIndexResponse, Status> {
+    let collection = named(&request.collection, "collection")?;
+    let spec = index_from_wire(request.index.unwrap_or_default(), "index")?;
+    let made = engine.create_index(collection, &spec).map_err(|error| engine_status(&error))?;
+    Ok(wire::CreateIndexResponse {
+        index: Some(index_status_to_wire(made)),
+        info: clock.info(engine, Vec::new()),
+    })
+}
+
+fn drop_index(
+    engine: &Engine,
+    request: wire::DropIndexRequest,
+    clock: &Clock,
+) -> Result<wire::DropIndexResponse, Status> {
+    let collection = named(&request.collection, "collection")?;
+    engine.drop_index(collection, &request.field).map_err(|error| engine_status(&error))?;
+    Ok(wire::DropIndexResponse { info: clock.info(engine, Vec::new()) })
+}
+
+fn list_indexes(
+    engine: &Engine,
+    request: wire::ListIndexesRequest,
+    clock: &Clock,
+) -> Result<wire::ListIndexesResponse, Status> {
+    let collection = named(&request.collection, "collection")?;
+    let indexes = engine.indexes(collection).map_err(|error| engine_status(&error))?;
+    Ok(wire::ListIndexesResponse {
+        indexes: indexes.into_iter().map(index_status_to_wire).collect(),
+        info: clock.info(engine, Vec::new()),
+    })
 }

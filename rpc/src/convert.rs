@@ -6,7 +6,9 @@
 mod collection;
 mod encoding;
 mod error;
+mod field_index;
 mod filter;
+mod filter_plan;
 mod payload;
 mod predict;
 mod query;
@@ -16,7 +18,9 @@ mod vector;
 pub use collection::{collection_to_wire, config_from_wire, stats_to_wire};
 pub use encoding::{asked_detail, encoding_to_wire, extent_to_wire};
 pub use error::ConvertError;
+pub use field_index::{index_from_wire, index_status_to_wire, index_to_wire};
 pub use filter::filter_from_wire;
+pub use filter_plan::{filter_explanation_to_wire, filter_plan_to_wire};
 pub use payload::{payload_from_wire, payload_to_wire};
 pub use predict::{head_to_wire, prediction_to_wire};
 pub use query::{

@@ -7,7 +7,9 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::{
     collections::named,
-    convert::{check_count, check_limit, filter_from_wire, stored_record_to_wire},
+    convert::{
+        check_count, check_limit, filter_from_wire, filter_plan_to_wire, stored_record_to_wire,
+    },
     edge::{Clock, Edge},
     import,
     limits::{DEFAULT_PAGE, MAX_BATCH, MAX_PAGE},
@@ -147,6 +149,13 @@ fn count(
 ) -> Result<wire::CountResponse, Status> {
     let collection = named(&request.collection, "collection")?;
     let filter = request.filter.map(|filter| filter_from_wire(filter, "filter")).transpose()?;
-    let count = engine.count(collection, filter.as_ref()).map_err(|error| engine_status(&error))?;
-    Ok(wire::CountResponse { count, info: clock.info(engine, Vec::new()) })
+    let (count, plan) = match &filter {
+        None => (engine.count(collection, None).map_err(|error| engine_status(&error))?, None),
+        Some(filter) => {
+            let counted = engine.count_planned(collection, filter);
+            let (count, plan) = counted.map_err(|error| engine_status(&error))?;
+            (count, Some(filter_plan_to_wire(plan)))
+        }
+    };
+    Ok(wire::CountResponse { count, info: clock.info(engine, Vec::new()), filter: plan })
 }

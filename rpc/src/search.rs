@@ -7,8 +7,8 @@ use tonic::{Request, Response, Status};
 use crate::{
     collections::named,
     convert::{
-        RerankDefaults, explain_from_wire, explanation_to_wire, hit_to_wire, query_from_wire,
-        search_stages,
+        RerankDefaults, explain_from_wire, explanation_to_wire, filter_plan_to_wire, hit_to_wire,
+        query_from_wire, search_stages,
     },
     edge::{Clock, Edge},
     status::engine_status,
@@ -66,6 +66,7 @@ fn query(
     Ok(wire::QueryResponse {
         hits: found.hits.into_iter().map(hit_to_wire).collect(),
         coverage: coverage.into(),
+        filter: found.filter.map(filter_plan_to_wire),
         info: clock.info(engine, search_stages(&found.timings)),
     })
 }

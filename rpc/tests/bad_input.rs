@@ -45,6 +45,7 @@ async fn unknown_collection_is_not_found_by_every_call() {
         id: "a".into(),
         target: 1,
         weights: None,
+        filter: None,
     };
     let refusals = [
         refusal(client.collection("nowhere").await),
@@ -372,6 +373,7 @@ async fn explanation_of_a_missing_record_or_of_nothing_is_refused() {
         id: id.into(),
         target: wire::Side::Text.into(),
         weights: None,
+        filter: None,
     };
     let text = asks_text("a dye").query;
     let numbers =

@@ -32,6 +32,7 @@ async fn collection_is_created_got_listed_measured_and_dropped() {
         metric: wire::Metric::Dot.into(),
         hnsw: Some(wire::HnswParameters { m: 8, ef_construction: 50, ef_search: 0 }),
         durability: wire::Durability::Wal.into(),
+        indexes: vec![],
     };
     let made = client.create_collection(config).await.unwrap();
     let collection = made.collection.unwrap();
@@ -170,6 +171,7 @@ async fn contributions_of_an_explanation_add_up_to_the_score() {
         id: "indigo".into(),
         target: wire::Side::Text.into(),
         weights: Some(wire::LevelWeights { global: 1.0, fragment: 0.5, token: 0.25 }),
+        filter: None,
     };
     let explained = served.client.explain(request).await.unwrap();
     let matches = explained.levels.iter().flat_map(|level| &level.matches);

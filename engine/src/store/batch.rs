@@ -6,9 +6,10 @@ use super::{
     CollectionId, Store,
     frame::Writer,
     key::{Family, NEXT_COLLECTION, collection_key},
+    posting::FieldValue,
     store_error, value, write_options,
 };
-use crate::{Durability, Side, error::Result};
+use crate::{Durability, Side, error::Result, prints::Prints};
 
 /// Both values of one side of a record.
 pub(crate) struct SideValue {
@@ -52,9 +53,50 @@ impl<'a> Batch<'a> {
         self.put(Family::Vectors, key, &value::encode_vector(&values.vector))
     }
 
-    /// Removes all keys of a version but the one of its identifier.
+    pub(crate) fn put_prints(
+        &mut self,
+        collection: CollectionId,
+        version: u64,
+        prints: &Prints,
+    ) -> Result<()> {
+        self.put(Family::Prints, collection.record_key(version), &value::encode_prints(prints))
+    }
+
+    /// Adds what a version has in field indexes.
+    pub(crate) fn put_entries(
+        &mut self,
+        collection: CollectionId,
+        version: u64,
+        entries: &[(u32, FieldValue)],
+    ) -> Result<()> {
+        entries.iter().try_for_each(|(index, value)| {
+            self.put(Family::Fields, collection.field_key(*index, value, version), &[])
+        })
+    }
+
+    /// Removes what a version has in field indexes.
+    pub(crate) fn remove_entries(
+        &mut self,
+        collection: CollectionId,
+        version: u64,
+        entries: &[(u32, FieldValue)],
+    ) -> Result<()> {
+        entries.iter().try_for_each(|(index, value)| {
+            self.delete(Family::Fields, collection.field_key(*index, value, version))
+        })
+    }
+
+    /// Removes all entries of a field index.
+    pub(crate) fn remove_index(&mut self, collection: CollectionId, index: u32) -> Result<()> {
+        let range = collection.index_range(index);
+        self.writes.delete_range_cf(self.store.family(Family::Fields)?, range.start, range.end);
+        Ok(())
+    }
+
+    /// Removes all keys of a version but the one of its identifier and its entries in field indexes.
     pub(crate) fn remove_version(&mut self, collection: CollectionId, version: u64) -> Result<()> {
         self.delete(Family::Records, collection.record_key(version))?;
+        self.delete(Family::Prints, collection.record_key(version))?;
         for side in Side::ALL {
             let key = collection.side_key(side, version);
             self.delete(Family::Levels, key.clone())?;
@@ -67,16 +109,15 @@ impl<'a> Batch<'a> {
         self.delete(Family::Ids, collection.id_key(id))
     }
 
-    /// Writes what a collection is, and the number that the next one gets.
-    pub(crate) fn put_collection(
-        &mut self,
-        name: &str,
-        description: &str,
-        next: CollectionId,
-    ) -> Result<()> {
+    /// Writes what a collection is.
+    pub(crate) fn put_collection(&mut self, name: &str, description: &str) -> Result<()> {
         let mut writer = Writer::new();
         writer.str(description);
-        self.put(Family::Meta, collection_key(name), &writer.seal())?;
+        self.put(Family::Meta, collection_key(name), &writer.seal())
+    }
+
+    /// Writes the number that the next collection gets.
+    pub(crate) fn put_next_collection(&mut self, next: CollectionId) -> Result<()> {
         self.put(Family::Meta, NEXT_COLLECTION.to_vec(), &next.0.to_be_bytes())
     }
 

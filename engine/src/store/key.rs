@@ -7,6 +7,8 @@
 //! | `records` | collection, version              | record                                  |
 //! | `vectors` | collection, side, version        | global vector                           |
 //! | `levels`  | collection, side, version        | fragment and token vectors              |
+//! | `prints`  | collection, version              | fingerprints of the molecule            |
+//! | `fields`  | collection, index, value, version| nothing; see `posting.rs`               |
 //!
 //! A *version* is a number that one version of one record has, and no other of its collection. Replacing a record gives it
 //! a new version and removes the keys of the old one in the same batch, so what a version's keys hold never changes.
@@ -28,13 +30,23 @@ pub(crate) enum Family {
     Records,
     Vectors,
     Levels,
+    Prints,
+    Fields,
 }
 
 impl Family {
-    pub(crate) const ALL: [Family; 5] =
-        [Self::Meta, Self::Ids, Self::Records, Self::Vectors, Self::Levels];
+    pub(crate) const ALL: [Family; 7] = [
+        Self::Meta,
+        Self::Ids,
+        Self::Records,
+        Self::Vectors,
+        Self::Levels,
+        Self::Prints,
+        Self::Fields,
+    ];
     /// Families whose keys begin with a collection.
-    pub(crate) const DATA: [Family; 4] = [Self::Ids, Self::Records, Self::Vectors, Self::Levels];
+    pub(crate) const DATA: [Family; 6] =
+        [Self::Ids, Self::Records, Self::Vectors, Self::Levels, Self::Prints, Self::Fields];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -43,6 +55,8 @@ impl Family {
             Self::Records => "records",
             Self::Vectors => "vectors",
             Self::Levels => "levels",
+            Self::Prints => "prints",
+            Self::Fields => "fields",
         }
     }
 }
@@ -86,7 +100,7 @@ impl CollectionId {
     }
 }
 
-/// The version at the end of a key of `records`, `vectors` or `levels`.
+/// The version at the end of a key of any family of versions.
 pub(crate) fn version_of(key: &[u8]) -> Option<u64> {
     key.last_chunk().map(|bytes| u64::from_be_bytes(*bytes))
 }

@@ -6,6 +6,7 @@
 mod batch;
 mod frame;
 pub(crate) mod key;
+mod posting;
 mod value;
 mod view;
 
@@ -13,6 +14,7 @@ use std::path::Path;
 
 pub(crate) use batch::{Batch, SideValue};
 pub(crate) use key::CollectionId;
+pub(crate) use posting::{End, FieldValue, KeyRange};
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType,
     DBRecoveryMode, Options, Range, WriteOptions,

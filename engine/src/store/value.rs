@@ -4,7 +4,11 @@ use moiety_chem::Structure;
 use moiety_encoder::{Extent, Level};
 
 use super::frame::{FrameError, Reader, Writer};
-use crate::{MoleculeFacts, StoredMolecule, StoredRecord, levels::Levels};
+use crate::{
+    MoleculeFacts, StoredMolecule, StoredRecord,
+    levels::Levels,
+    prints::{PRINT_BYTES, Prints},
+};
 
 type Result<T> = std::result::Result<T, FrameError>;
 
@@ -81,6 +85,19 @@ pub(crate) fn decode_vector(value: &[u8]) -> Result<Vec<f32>> {
     let vector = reader.f32s(n)?;
     reader.finish()?;
     Ok(vector)
+}
+
+pub(crate) fn encode_prints(prints: &Prints) -> Vec<u8> {
+    let mut writer = Writer::new();
+    writer.raw(prints.to_bytes());
+    writer.seal()
+}
+
+pub(crate) fn decode_prints(value: &[u8]) -> Result<Prints> {
+    let mut reader = Reader::open(value)?;
+    let prints = Prints::from_bytes(reader.bytes(PRINT_BYTES)?);
+    reader.finish()?;
+    prints.ok_or(FrameError::Content("fingerprints have another length"))
 }
 
 /// Both levels, vectors first, so that ranking need not read the extents.
@@ -258,6 +275,7 @@ mod tests {
             let sealed = writer.seal();
             let _ = decode_record(&sealed);
             let _ = decode_vector(&sealed);
+            let _ = decode_prints(&sealed);
             let _ = decode_levels(&sealed);
             let _ = decode_located_levels(&sealed);
         }

@@ -7,12 +7,14 @@ use super::{
     frame::Reader,
     frame_error,
     key::{COLLECTION_PREFIX, Family, NEXT_COLLECTION, id_of, version_of},
+    posting::KeyRange,
     store_error, value,
 };
 use crate::{
     Side, StoredRecord,
     error::{EngineError, Result},
     levels::Levels,
+    prints::Prints,
 };
 
 /// A key and its value.
@@ -113,16 +115,35 @@ impl<'a> View<'a> {
         }))
     }
 
-    /// All records, in the order of their versions.
-    pub(crate) fn all_records(
+    /// Fingerprints of molecules; absent for a version without a molecule, or from before there were any.
+    pub(crate) fn prints(
         &self,
         collection: CollectionId,
-    ) -> Result<impl Iterator<Item = Result<(u64, StoredRecord)>> + '_> {
-        let entries = self.range(Family::Records, collection.start(), collection.end())?;
+        versions: &[u64],
+    ) -> Result<Vec<Option<Prints>>> {
+        let keys: Vec<_> = versions.iter().map(|&v| collection.record_key(v)).collect();
+        self.multi_get(Family::Prints, &keys, decode_prints)
+    }
+
+    /// All fingerprints, in the order of versions.
+    pub(crate) fn all_prints(
+        &self,
+        collection: CollectionId,
+    ) -> Result<impl Iterator<Item = Result<(u64, Prints)>> + '_> {
+        let entries = self.range(Family::Prints, collection.start(), collection.end())?;
         Ok(entries.map(|entry| {
             let (key, value) = entry?;
-            Ok((version_of_key(&key)?, decode_record(&value)?))
+            Ok((version_of_key(&key)?, decode_prints(&value)?))
         }))
+    }
+
+    /// The versions in a range of a field index, in the order of values; one with many values comes as often.
+    pub(crate) fn entries(
+        &self,
+        range: KeyRange,
+    ) -> Result<impl Iterator<Item = Result<u64>> + '_> {
+        let entries = self.range(Family::Fields, range.start, range.end)?;
+        Ok(entries.map(|entry| version_of_key(&entry?.0)))
     }
 
     /// All global vectors of a side, in the order of their versions.
@@ -216,6 +237,10 @@ fn version_of_key(key: &[u8]) -> Result<u64> {
 
 fn decode_record(bytes: &[u8]) -> Result<StoredRecord> {
     value::decode_record(bytes).map_err(frame_error(|| "record".to_owned()))
+}
+
+fn decode_prints(bytes: &[u8]) -> Result<Prints> {
+    value::decode_prints(bytes).map_err(frame_error(|| "fingerprints".to_owned()))
 }
 
 fn decode_vector(bytes: &[u8]) -> Result<Vec<f32>> {

@@ -1,11 +1,12 @@
 //! Collections, their settings and their sizes.
 
 use moiety_engine::{
-    CollectionConfig, CollectionInfo, CollectionStats, Durability, HnswParams, Metric, SideStats,
+    CollectionConfig, CollectionInfo, CollectionStats, Durability, HnswParams, IndexSpec, Metric,
+    SideStats,
 };
 use moiety_proto::v1 as wire;
 
-use super::{ConvertError, known_enum};
+use super::{ConvertError, index_from_wire, index_to_wire, known_enum};
 
 /// What a new collection should be, with defaults where the client left them.
 pub fn config_from_wire(
@@ -20,13 +21,14 @@ pub fn config_from_wire(
         metric: metric_from_wire(config.metric, &format!("{field}.metric"))?,
         hnsw: hnsw_from_wire(config.hnsw.unwrap_or_default()),
         durability: durability_from_wire(config.durability, &format!("{field}.durability"))?,
+        indexes: indexes_from_wire(config.indexes, &format!("{field}.indexes"))?,
         name: config.name,
     })
 }
 
 /// A collection as it is.
 pub fn collection_to_wire(info: CollectionInfo) -> wire::Collection {
-    let CollectionConfig { name, metric, hnsw, durability } = info.config;
+    let CollectionConfig { name, metric, hnsw, durability, indexes } = info.config;
     let config = wire::CollectionConfig {
         name,
         metric: metric_to_wire(metric).into(),
@@ -36,6 +38,7 @@ pub fn collection_to_wire(info: CollectionInfo) -> wire::Collection {
             ef_search: hnsw.ef_search as u32,
         }),
         durability: durability_to_wire(durability).into(),
+        indexes: indexes.into_iter().map(index_to_wire).collect(),
     };
     wire::Collection {
         config: Some(config),
@@ -65,6 +68,14 @@ fn side_to_wire(side: SideStats) -> wire::SideStats {
         linked: side.linked,
         memory_bytes: side.memory_bytes,
     }
+}
+
+fn indexes_from_wire(
+    indexes: Vec<wire::FieldIndex>,
+    field: &str,
+) -> Result<Vec<IndexSpec>, ConvertError> {
+    let indexes = indexes.into_iter().enumerate();
+    indexes.map(|(i, index)| index_from_wire(index, &format!("{field}[{i}]"))).collect()
 }
 
 /// Bounds are the engine's business; zero stands for its default.

@@ -54,6 +54,14 @@ pub enum ConvertError {
         /// Name of the dtype.
         dtype: &'static str,
     },
+    /// A text does not follow its grammar.
+    #[error("{field} cannot be read {reason}")]
+    Syntax {
+        /// Path of the field in the request.
+        field: String,
+        /// Where and why.
+        reason: String,
+    },
     /// Two fields do not go together.
     #[error("{field} cannot be used here: {reason}")]
     Conflict {
@@ -73,6 +81,7 @@ impl ConvertError {
             | Self::OutOfRange { field, .. }
             | Self::NotFinite { field, .. }
             | Self::VectorBytes { field, .. }
+            | Self::Syntax { field, .. }
             | Self::Conflict { field, .. } => field,
         }
     }

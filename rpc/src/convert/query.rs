@@ -9,7 +9,7 @@ use moiety_proto::v1::{self as wire, query::Asked};
 use super::{
     ConvertError, check_limit,
     encoding::extent_to_wire,
-    filter_from_wire, known_enum,
+    filter_explanation_to_wire, filter_from_wire, known_enum,
     record::{stored_record_to_wire, structure_from_wire},
     vector_from_wire,
 };
@@ -68,6 +68,7 @@ pub fn explain_from_wire(
         id: request.id,
         target,
         weights: weights_from_wire(request.weights, "weights", defaults)?,
+        filter: request.filter.map(|filter| filter_from_wire(filter, "filter")).transpose()?,
     };
     Ok((request.collection, explain))
 }
@@ -91,6 +92,7 @@ pub fn explanation_to_wire(explanation: &Explanation) -> wire::ExplainResponse {
         score: explanation.score,
         levels: explanation.levels.iter().map(level_to_wire).collect(),
         info: None,
+        filter: explanation.filter.clone().map(filter_explanation_to_wire),
     }
 }
 

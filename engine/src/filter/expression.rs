@@ -1,0 +1,509 @@
+//! Filters as text: `mw < 300 and smarts("C(=O)[OX2H1]") and tags in ["drug", "dye"]`.
+//!
+//! | written | means |
+//! |---|---|
+//! | `year = 1932`, `year != 1932` | equal, not equal; values are JSON: strings, numbers, `true`, `false`, `null` |
+//! | `tags in ["drug", "dye"]`, `tags not in […]` | one of, none of |
+//! | `mw < 300`, `100 <= mw < 300` | a range; `<`, `<=`, `>`, `>=` |
+//! | `seen >= "2024-05-01"` | a range of RFC 3339 times or dates |
+//! | `has(year)` | the field is there and not null |
+//! | `words(title, "yellow dye")` | every word is in the text |
+//! | `smarts("c1ccccc1O")`, `smarts('C/C=C\C', stereo)` | substructure, without and with stereo marks |
+//! | `similar("CCO", 0.7)` | Tanimoto similarity of at least this |
+//! | `and`, `or`, `not`, `( )` | `not` binds tightest, `or` loosest |
+//! | `at_least(2, a, b, c)`, `all(…)`, `any(…)` | so many of these |
+//!
+//! Strings are in `"…"` with the escapes of JSON, or in `'…'` without any. A field that is no plain path is written between
+//! backticks. `mw`, `logp`, `tpsa`, `hbd` and `hba` are short for facts of the molecule, unless between backticks.
+
+use std::{iter::Peekable, str::CharIndices};
+
+use moiety_chem::{PatternStereo, Structure};
+use serde_json::Value;
+
+use super::{Bound, Filter};
+use crate::limits::MAX_EXPRESSION_BYTES;
+
+/// Deepest nesting of parentheses, calls and `not`.
+const MAX_DEPTH: usize = 64;
+
+/// Short names of facts.
+pub(super) const SHORT: [(&str, &str); 5] = [
+    ("mw", "mol.molecular_weight"),
+    ("logp", "mol.log_p"),
+    ("tpsa", "mol.tpsa"),
+    ("hbd", "mol.hydrogen_bond_donors"),
+    ("hba", "mol.hydrogen_bond_acceptors"),
+];
+
+/// Words that are no field unless between backticks.
+pub(super) const RESERVED: [&str; 7] = ["and", "or", "not", "in", "true", "false", "null"];
+
+/// Why a text is no filter.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("at character {position}: {reason}")]
+pub struct FilterSyntaxError {
+    /// Where, in characters from 1.
+    pub position: usize,
+    /// What is wrong, or what was expected.
+    pub reason: String,
+}
+
+impl Filter {
+    /// Reads a filter from text, as in `mw < 300 and tags in ["drug"]`; the grammar is in the module's source.
+    ///
+    /// ```
+    /// use moiety_engine::Filter;
+    ///
+    /// let filter = Filter::parse(r#"year >= 1900 and not tags = "toxic""#)?;
+    /// assert_eq!(filter.to_string(), r#"(year >= 1900 and not tags = "toxic")"#);
+    /// assert_eq!(Filter::parse("year >").unwrap_err().position, 7);
+    /// # Ok::<(), moiety_engine::FilterSyntaxError>(())
+    /// ```
+    pub fn parse(text: &str) -> Result<Self, FilterSyntaxError> {
+        if text.len() > MAX_EXPRESSION_BYTES {
+            let reason = format!("it has {} bytes, allowed are {MAX_EXPRESSION_BYTES}", text.len());
+            return Err(FilterSyntaxError { position: 1, reason });
+        }
+        let mut parser = Parser { tokens: lex(text)?, next: 0, depth: 0 };
+        let filter = parser.any()?;
+        match parser.peek() {
+            Token::End => Ok(filter),
+            _ => Err(parser.expected("`and`, `or` or the end")),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Token {
+    /// A path or a word of the language.
+    Word(String),
+    /// A field between backticks.
+    Field(String),
+    Text(String),
+    Number(String),
+    Sign(&'static str),
+    End,
+}
+
+impl std::fmt::Display for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Word(text) | Self::Number(text) => write!(f, "`{text}`"),
+            Self::Field(text) => write!(f, "the field `{text}`"),
+            Self::Text(_) => write!(f, "a string"),
+            Self::Sign(sign) => write!(f, "`{sign}`"),
+            Self::End => write!(f, "the end"),
+        }
+    }
+}
+
+const SIGNS: [&str; 12] = ["==", "!=", "<=", ">=", "<", ">", "=", "(", ")", "[", "]", ","];
+
+/// Tokens with their positions in characters from 1.
+fn lex(text: &str) -> Result<Vec<(usize, Token)>, FilterSyntaxError> {
+    let mut tokens = Vec::new();
+    let mut chars = text.char_indices().peekable();
+    let mut counted = (0, 1);
+    let mut position = |at: usize| {
+        counted = (at, counted.1 + text[counted.0..at].chars().count());
+        counted.1
+    };
+    while let Some(&(at, c)) = chars.peek() {
+        let place = position(at);
+        let wrong = |reason: &str| FilterSyntaxError { position: place, reason: reason.into() };
+        if c.is_whitespace() {
+            chars.next();
+            continue;
+        }
+        let token = if let Some(sign) = SIGNS.iter().find(|sign| text[at..].starts_with(**sign)) {
+            chars.nth(sign.len() - 1);
+            Token::Sign(sign)
+        } else if "\"'`".contains(c) {
+            let end = quoted(&mut chars, c).ok_or_else(|| wrong("a quote is not closed"))?;
+            unquote(c, &text[at..end]).ok_or_else(|| wrong("the string has a wrong escape"))?
+        } else if c.is_ascii_digit() || c == '-' {
+            let number = take(text, &mut chars, |c| c.is_ascii_alphanumeric() || "+-.".contains(c));
+            let value: Option<f64> = serde_json::from_str(number).ok();
+            value.ok_or_else(|| wrong(&format!("`{number}` is no number")))?;
+            Token::Number(number.into())
+        } else if c.is_alphabetic() || c == '_' {
+            let part = |c: char| c.is_alphanumeric() || "_-.\\".contains(c);
+            Token::Word(take(text, &mut chars, part).into())
+        } else {
+            return Err(wrong(&format!("`{c}` has no meaning here")));
+        };
+        tokens.push((place, token));
+    }
+    tokens.push((position(text.len()), Token::End));
+    Ok(tokens)
+}
+
+type Chars<'a> = Peekable<CharIndices<'a>>;
+
+/// The characters from here on for which `part` holds.
+fn take<'a>(text: &'a str, chars: &mut Chars<'_>, part: impl Fn(char) -> bool) -> &'a str {
+    let start = chars.peek().map_or(text.len(), |(at, _)| *at);
+    while chars.next_if(|(_, c)| part(*c)).is_some() {}
+    let end = chars.peek().map_or(text.len(), |(at, _)| *at);
+    &text[start..end]
+}
+
+/// Goes behind the closing quote; the position there, or `None` when there is none.
+fn quoted(chars: &mut Chars<'_>, quote: char) -> Option<usize> {
+    chars.next();
+    loop {
+        match chars.next()? {
+            (at, c) if c == quote => {
+                // A doubled backtick stands for one.
+                if quote == '`' && chars.next_if(|(_, c)| *c == '`').is_some() {
+                    continue;
+                }
+                return Some(at + c.len_utf8());
+            }
+            (_, '\\') if quote == '"' => {
+                chars.next();
+            }
+            _ => {}
+        }
+    }
+}
+
+fn unquote(quote: char, whole: &str) -> Option<Token> {
+    let inner = &whole[1..whole.len() - 1];
+    match quote {
+        '"' => serde_json::from_str(whole).ok().map(Token::Text),
+        '\'' => Some(Token::Text(inner.into())),
+        _ => Some(Token::Field(inner.replace("``", "`"))),
+    }
+}
+
+struct Parser {
+    tokens: Vec<(usize, Token)>,
+    next: usize,
+    depth: usize,
+}
+
+type Parsed<T> = Result<T, FilterSyntaxError>;
+
+impl Parser {
+    fn any(&mut self) -> Parsed<Filter> {
+        self.joined("or", Self::all, Filter::Or)
+    }
+
+    fn all(&mut self) -> Parsed<Filter> {
+        self.joined("and", Self::not, Filter::And)
+    }
+
+    fn joined(
+        &mut self,
+        word: &str,
+        part: fn(&mut Self) -> Parsed<Filter>,
+        join: fn(Vec<Filter>) -> Filter,
+    ) -> Parsed<Filter> {
+        let first = part(self)?;
+        if !self.at_word(word) {
+            return Ok(first);
+        }
+        let mut parts = vec![first];
+        while self.at_word(word) {
+            self.next += 1;
+            parts.push(part(self)?);
+        }
+        Ok(join(parts))
+    }
+
+    fn not(&mut self) -> Parsed<Filter> {
+        if !self.at_word("not") {
+            return self.one();
+        }
+        self.next += 1;
+        let inner = self.deeper(Self::not)?;
+        Ok(Filter::Not(Box::new(inner)))
+    }
+
+    fn one(&mut self) -> Parsed<Filter> {
+        match self.peek().clone() {
+            Token::Sign("(") => {
+                self.next += 1;
+                let inner = self.deeper(Self::any)?;
+                self.sign(")")?;
+                Ok(inner)
+            }
+            Token::Word(name) if self.tokens[self.next + 1].1 == Token::Sign("(") => {
+                self.call(&name)
+            }
+            Token::Number(_) | Token::Text(_) => self.between(),
+            _ => self.comparison(),
+        }
+    }
+
+    fn deeper(&mut self, part: fn(&mut Self) -> Parsed<Filter>) -> Parsed<Filter> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(self.wrong(format!("it is nested deeper than {MAX_DEPTH}")));
+        }
+        let inner = part(self);
+        self.depth -= 1;
+        inner
+    }
+
+    fn call(&mut self, name: &str) -> Parsed<Filter> {
+        let known = ["has", "words", "smarts", "similar", "all", "any", "at_least"];
+        if !known.contains(&name) {
+            return Err(self.wrong(format!("`{name}` is none of {}", known.join(", "))));
+        }
+        self.next += 2;
+        let filter = match name {
+            "has" => Filter::Exists { field: self.field()? },
+            "words" => {
+                let field = self.field()?;
+                self.sign(",")?;
+                Filter::Words { field, words: self.text()? }
+            }
+            "smarts" => {
+                let smarts = self.text()?;
+                Filter::Substructure { smarts, stereo: self.stereo()? }
+            }
+            "similar" => {
+                let structure = Structure::detect(&self.text()?);
+                self.sign(",")?;
+                Filter::Similar { structure, at_least: self.number("a similarity from 0 to 1")? }
+            }
+            "at_least" => {
+                let least = self.number("how many")?;
+                let should = self.list(true)?;
+                let (must, must_not) = (Vec::new(), Vec::new());
+                Filter::Group { must, should, must_not, min_should: Some(least) }
+            }
+            "all" => Filter::And(self.list(false)?),
+            _ => Filter::Or(self.list(false)?),
+        };
+        self.sign(")")?;
+        Ok(filter)
+    }
+
+    /// Filters up to the closing parenthesis; `begun` says that something stands before them.
+    fn list(&mut self, mut begun: bool) -> Parsed<Vec<Filter>> {
+        let mut filters = Vec::new();
+        while *self.peek() != Token::Sign(")") {
+            if begun {
+                self.sign(",")?;
+            }
+            begun = true;
+            filters.push(self.deeper(Self::any)?);
+        }
+        Ok(filters)
+    }
+
+    fn stereo(&mut self) -> Parsed<PatternStereo> {
+        if *self.peek() != Token::Sign(",") {
+            return Ok(PatternStereo::Ignored);
+        }
+        self.next += 1;
+        if !self.at_word("stereo") {
+            return Err(self.expected("`stereo`"));
+        }
+        self.next += 1;
+        Ok(PatternStereo::Respected)
+    }
+
+    /// `100 <= mw < 300`, or one side of it.
+    fn between(&mut self) -> Parsed<Filter> {
+        let first = self.next;
+        self.next += 1;
+        let (sign, field) = (self.order()?, self.field()?);
+        let second = match self.peek() {
+            Token::Sign("<" | "<=" | ">" | ">=") => {
+                if sign.starts_with('<') != matches!(self.peek(), Token::Sign("<" | "<=")) {
+                    return Err(self.wrong("both signs of a range point the same way".into()));
+                }
+                let sign = self.order()?;
+                self.next += 1;
+                Some((sign, self.next - 1))
+            }
+            _ => None,
+        };
+        // Read from the field, the first sign points the other way.
+        let flipped = match sign {
+            "<" => ">",
+            "<=" => ">=",
+            ">" => "<",
+            _ => "<=",
+        };
+        self.range(field, [Some((flipped, first)), second])
+    }
+
+    fn comparison(&mut self) -> Parsed<Filter> {
+        let field = self.field()?;
+        match self.peek().clone() {
+            Token::Sign("=" | "==") => {
+                self.next += 1;
+                Ok(Filter::Equals { field, value: self.value()? })
+            }
+            Token::Sign("!=") => {
+                self.next += 1;
+                Ok(Filter::Not(Box::new(Filter::Equals { field, value: self.value()? })))
+            }
+            Token::Sign("<" | "<=" | ">" | ">=") => {
+                let sign = self.order()?;
+                self.next += 1;
+                self.range(field, [Some((sign, self.next - 1)), None])
+            }
+            Token::Word(word) if word == "in" => {
+                self.next += 1;
+                Ok(Filter::In { field, values: self.values()? })
+            }
+            Token::Word(word) if word == "not" => {
+                self.next += 1;
+                if !self.at_word("in") {
+                    return Err(self.expected("`in`"));
+                }
+                self.next += 1;
+                Ok(Filter::Not(Box::new(Filter::In { field, values: self.values()? })))
+            }
+            _ => Err(self.expected("=, !=, <, <=, >, >=, `in` or `not in`")),
+        }
+    }
+
+    /// A range from signs as read from the field, each with the place of its value.
+    fn range(&mut self, field: String, ends: [Option<(&'static str, usize)>; 2]) -> Parsed<Filter> {
+        let mut numbers = [Bound::Unbounded, Bound::Unbounded];
+        let mut times = [Bound::Unbounded, Bound::Unbounded];
+        let (mut has_number, mut has_time) = (false, false);
+        for (sign, at) in ends.into_iter().flatten() {
+            let side = usize::from(sign.starts_with('<'));
+            let strict = sign.len() == 1;
+            let (place, token) = self.tokens[at.min(self.tokens.len() - 1)].clone();
+            match token {
+                Token::Number(number) => {
+                    has_number = true;
+                    numbers[side] = bound(strict, number.parse().unwrap_or(f64::NAN));
+                }
+                Token::Text(text) => {
+                    has_time = true;
+                    times[side] = bound(strict, text);
+                }
+                token => {
+                    let reason = format!("expected a number, or a time as a string, not {token}");
+                    return Err(FilterSyntaxError { position: place, reason });
+                }
+            }
+        }
+        match (has_number, has_time) {
+            (true, true) => Err(self.wrong("a range is of numbers or of times, not both".into())),
+            (true, false) => {
+                let [lower, upper] = numbers;
+                Ok(Filter::Range { field, lower, upper })
+            }
+            _ => {
+                let [lower, upper] = times;
+                Ok(Filter::TimeRange { field, lower, upper })
+            }
+        }
+    }
+
+    fn values(&mut self) -> Parsed<Vec<Value>> {
+        self.sign("[")?;
+        let mut values = Vec::new();
+        while *self.peek() != Token::Sign("]") {
+            if !values.is_empty() {
+                self.sign(",")?;
+            }
+            values.push(self.value()?);
+        }
+        self.next += 1;
+        Ok(values)
+    }
+
+    fn value(&mut self) -> Parsed<Value> {
+        let value = match self.peek() {
+            Token::Text(text) => Some(Value::from(text.as_str())),
+            Token::Number(text) => serde_json::from_str(text).ok(),
+            Token::Word(word) => match word.as_str() {
+                "true" => Some(Value::Bool(true)),
+                "false" => Some(Value::Bool(false)),
+                "null" => Some(Value::Null),
+                _ => None,
+            },
+            _ => None,
+        };
+        let wanted = "a value: a string in quotes, a number, true, false or null";
+        let value = value.ok_or_else(|| self.expected(wanted))?;
+        self.next += 1;
+        Ok(value)
+    }
+
+    fn field(&mut self) -> Parsed<String> {
+        let field = match self.peek() {
+            Token::Field(field) => field.clone(),
+            Token::Word(word) if !RESERVED.contains(&word.as_str()) => {
+                let short = SHORT.iter().find(|(short, _)| short == word);
+                short.map_or_else(|| word.clone(), |(_, fact)| (*fact).to_owned())
+            }
+            _ => return Err(self.expected("a field")),
+        };
+        self.next += 1;
+        Ok(field)
+    }
+
+    fn text(&mut self) -> Parsed<String> {
+        let Token::Text(text) = self.peek().clone() else {
+            return Err(self.expected("a string in quotes"));
+        };
+        self.next += 1;
+        Ok(text)
+    }
+
+    fn number<T: std::str::FromStr>(&mut self, what: &str) -> Parsed<T> {
+        let number = match self.peek() {
+            Token::Number(text) => text.parse().ok(),
+            _ => None,
+        };
+        let number = number.ok_or_else(|| self.expected(what))?;
+        self.next += 1;
+        Ok(number)
+    }
+
+    fn order(&mut self) -> Parsed<&'static str> {
+        match *self.peek() {
+            Token::Sign(sign @ ("<" | "<=" | ">" | ">=")) => {
+                self.next += 1;
+                Ok(sign)
+            }
+            _ => Err(self.expected("<, <=, > or >=")),
+        }
+    }
+
+    fn sign(&mut self, sign: &str) -> Parsed<()> {
+        match self.peek() {
+            Token::Sign(found) if *found == sign => {
+                self.next += 1;
+                Ok(())
+            }
+            _ => Err(self.expected(&format!("`{sign}`"))),
+        }
+    }
+
+    fn at_word(&self, word: &str) -> bool {
+        matches!(self.peek(), Token::Word(found) if found == word)
+    }
+
+    /// The token to read; behind the last one it is the last, which is the end.
+    fn peek(&self) -> &Token {
+        &self.tokens[self.next.min(self.tokens.len() - 1)].1
+    }
+
+    fn expected(&self, what: &str) -> FilterSyntaxError {
+        self.wrong(format!("expected {what}, not {}", self.peek()))
+    }
+
+    fn wrong(&self, reason: String) -> FilterSyntaxError {
+        let position = self.tokens[self.next.min(self.tokens.len() - 1)].0;
+        FilterSyntaxError { position, reason }
+    }
+}
+
+fn bound<T>(strict: bool, value: T) -> Bound<T> {
+    if strict { Bound::Exclusive(value) } else { Bound::Inclusive(value) }
+}
