@@ -10,8 +10,8 @@ use std::{cmp::Reverse, collections::BinaryHeap};
 use crate::{
     Accept, Neighbor,
     beam::{Key, Scratch},
+    config::{FilteredParams, MAX_EF},
     frozen::{Frozen, Tables},
-    hnsw::{FilteredParams, MAX_EF},
     layers::{Links, linked},
     walk::Walk,
 };

@@ -73,23 +73,24 @@ impl Quantiser {
 
     /// Brings a query to integers.
     pub(crate) fn encode(&self, query: &[f32], out: &mut QueryCode) {
-        let folded = |(x, scale): (&f32, &f32)| f64::from(*x) * f64::from(*scale);
-        let top = query.iter().zip(&self.scales).map(folded).fold(0f64, |top, x| top.max(x.abs()));
-        let step = top / f64::from(TOP);
-        let inverse = if step > 0.0 { 1.0 / step } else { 0.0 };
-        let (mut sum, mut norm, mut off) = (0i32, 0f64, 0f64);
+        // Both are at most 1e18, so their product is a float.
+        let folded = |at: usize| query[at] * self.scales[at];
+        let top = (0..query.len()).fold(0f32, |top, at| top.max(folded(at).abs()));
+        let step = top / TOP;
+        let inverse = inverse(step);
         out.codes.clear();
-        for (x, scale) in query.iter().zip(&self.scales) {
-            let folded = folded((x, scale));
-            let code = (folded * inverse).round_ties_even().clamp(-127.0, 127.0);
-            let left = folded - code * step;
-            off += left * left;
-            norm += f64::from(*x) * f64::from(*x);
-            sum += code as i32;
-            out.codes.push(code as i8);
-        }
         out.codes.resize(stride(query.len()), 0);
-        (out.shift, out.step) = (sum * i32::from(ZERO), step);
+        let (mut sum, mut norm, mut off) = (0i32, 0f64, 0f64);
+        for (at, slot) in out.codes[..query.len()].iter_mut().enumerate() {
+            let code = round(folded(at) * inverse);
+            let left = f64::from(query[at]) * f64::from(self.scales[at])
+                - f64::from(code) * f64::from(step);
+            off += left * left;
+            norm += f64::from(query[at]) * f64::from(query[at]);
+            sum += code as i32;
+            *slot = code as i8;
+        }
+        (out.shift, out.step) = (sum * i32::from(ZERO), f64::from(step));
         out.error = norm.sqrt() * f64::from(self.residual) + off.sqrt() * f64::from(self.code_norm);
         // A product of floats is off by less than this, in whatever order its terms are added.
         let rounding = query.len() as f64 * f64::from(f32::EPSILON);

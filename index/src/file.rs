@@ -29,9 +29,9 @@ use rayon::prelude::*;
 
 use crate::{
     Metric,
+    config::MAX_M,
     error::{IndexError, Result},
     flat::MAX_DIM,
-    hnsw::MAX_M,
     image::{Draft, HEADER, Image, NONE, SECTIONS, Section, Shape},
     layers::MAX_HEIGHT,
     points::MAX_POINTS,

@@ -1,27 +1,17 @@
 //! A graph that only ever loses points: an image, and which of its nodes are dead.
 
-use std::{
-    ops::Range,
-    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
-};
-
-use rayon::prelude::*;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crate::{
-    Accept, Metric, Neighbor,
+    Metric, Neighbor,
     beam::Scratch,
-    codes::{self, Quantiser, QueryCode},
+    codes::{Quantiser, QueryCode},
     image::Image,
     layers::{Links, MAX_HEIGHT},
-    neighbor::Nearest,
     simd::{Isa, prefetch},
     walk::Walk,
 };
 
-/// Nodes that one thread scans at a time, at least.
-const SCAN_CHUNK: usize = 16_384;
-/// Nodes whose products are computed together: their codes and products stay near the core.
-const BLOCK: usize = 256;
 /// Vectors that are asked for ahead of the one being compared.
 const AHEAD: usize = 3;
 
@@ -149,7 +139,7 @@ impl Frozen {
         self.image.bytes().len() + self.dead.len() * size_of::<u64>()
     }
 
-    fn metric(&self) -> Metric {
+    pub(crate) fn metric(&self) -> Metric {
         self.image.shape().metric
     }
 
@@ -210,79 +200,5 @@ impl Frozen {
         }
         found.sort_unstable();
         found
-    }
-
-    /// The k nearest live vectors that `accept` admits, exactly.
-    ///
-    /// The codes say which vectors cannot be among them: those whose product, with the bound of its error added, stays below
-    /// that of the k-th found. All others are compared in floats.
-    pub(crate) fn scan(&self, query: &[f32], k: usize, accept: Option<Accept<'_>>) -> Nearest {
-        if k == 0 {
-            return Nearest::new(0);
-        }
-        let mut code = QueryCode::default();
-        self.encode(query, &mut code);
-        let scan = Scan { frozen: self, query, code: &code, k, accept };
-        let chunk = self.nodes().div_ceil(rayon::current_num_threads()).max(SCAN_CHUNK);
-        let starts: Vec<usize> = (0..self.nodes()).step_by(chunk).collect();
-        let range = |start: usize| start..(start + chunk).min(self.nodes());
-        match starts[..] {
-            [] => Nearest::new(k),
-            [only] => scan.run(range(only)),
-            _ => starts
-                .into_par_iter()
-                .map(|start| scan.run(range(start)))
-                .reduce(|| Nearest::new(k), Nearest::merge),
-        }
-    }
-}
-
-/// One exact search.
-struct Scan<'a> {
-    frozen: &'a Frozen,
-    query: &'a [f32],
-    code: &'a QueryCode,
-    k: usize,
-    accept: Option<Accept<'a>>,
-}
-
-impl Scan<'_> {
-    fn run(&self, range: Range<usize>) -> Nearest {
-        let stride = codes::stride(self.query.len());
-        let (codes, isa) = (self.frozen.image.codes(), Isa::best());
-        let mut nearest = Nearest::new(self.k);
-        let mut least = i32::MIN;
-        let mut products = [0; BLOCK];
-        for begin in range.clone().step_by(BLOCK) {
-            let end = (begin + BLOCK).min(range.end);
-            isa.dot_all(&codes[begin * stride..end * stride], &self.code.codes, &mut products);
-            for (node, &product) in (begin..end).zip(&products) {
-                if product >= least && self.offer(node, &mut nearest) {
-                    least = self.least(&nearest);
-                }
-            }
-        }
-        nearest
-    }
-
-    /// Whether it is among the nearest now.
-    fn offer(&self, node: usize, nearest: &mut Nearest) -> bool {
-        if !self.frozen.is_live(node) {
-            return false;
-        }
-        let neighbor = self.frozen.neighbor(self.query, node);
-        // The filter is the caller's and may be slow: it is asked last.
-        let kept =
-            nearest.admits(&neighbor) && self.accept.is_none_or(|accept| accept(neighbor.id));
-        if kept {
-            nearest.push(neighbor);
-        }
-        kept
-    }
-
-    /// The least product of codes that may still be among the nearest.
-    fn least(&self, nearest: &Nearest) -> i32 {
-        let Some(worst) = nearest.worst() else { return i32::MIN };
-        self.code.least(f64::from(self.frozen.metric().least_product(worst)))
     }
 }

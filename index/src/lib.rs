@@ -7,6 +7,7 @@
 mod admit;
 mod beam;
 mod codes;
+mod config;
 mod error;
 mod file;
 mod flat;
@@ -24,16 +25,18 @@ mod points;
 mod prune;
 mod rebuild;
 mod repair;
+mod scan;
 mod simd;
 mod tanimoto;
 mod walk;
 
+pub use config::{
+    Builder, EXACT_BELOW, FilteredParams, Found, HnswConfig, MAX_EF, MAX_M, SearchParams,
+};
 pub use error::IndexError;
 pub use file::{GRAPH_FORMAT, MAX_LABEL};
 pub use flat::{FlatIndex, MAX_DIM};
-pub use hnsw::{
-    Builder, EXACT_BELOW, FilteredParams, Found, HnswConfig, HnswIndex, MAX_EF, MAX_M, SearchParams,
-};
+pub use hnsw::HnswIndex;
 pub use kernel::{dot, dot_rows};
 pub use metric::{MAX_NORM, Metric};
 pub use neighbor::Neighbor;

@@ -201,8 +201,13 @@ fn dot_avx2(row: &[u8], query: &[i8]) -> i32 {
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 fn dot_some_avx512(codes: &[u8], query: &[i8], rows: &[u32], out: &mut [i32]) {
     (0..AHEAD).for_each(|at| prefetch_row(codes, rows, at, query.len()));
-    for (at, (row, out)) in rows.iter().zip(out).enumerate() {
-        prefetch_row(codes, rows, at + AHEAD, query.len());
+    let (fours, rest) = rows.as_chunks::<4>();
+    let (fours_out, rest_out) = out.as_chunks_mut::<4>();
+    for (at, (rows_now, out)) in fours.iter().zip(fours_out).enumerate() {
+        (0..4).for_each(|i| prefetch_row(codes, rows, 4 * at + AHEAD + i, query.len()));
+        *out = dot_four_avx512(rows_now.map(|row| row_of(codes, row as usize, query.len())), query);
+    }
+    for (row, out) in rest.iter().zip(rest_out) {
         *out = dot_avx512(row_of(codes, *row as usize, query.len()), query);
     }
 }
@@ -210,7 +215,14 @@ fn dot_some_avx512(codes: &[u8], query: &[i8], rows: &[u32], out: &mut [i32]) {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 fn dot_all_avx512(codes: &[u8], query: &[i8], out: &mut [i32]) {
-    for (row, out) in codes.chunks_exact(query.len()).zip(out) {
+    let rows = codes.len() / query.len();
+    let out = &mut out[..rows];
+    let (fours_out, rest_out) = out.as_chunks_mut::<4>();
+    let (fours, rest) = codes.split_at(fours_out.len() * 4 * query.len());
+    for (four, out) in fours.chunks_exact(4 * query.len()).zip(fours_out) {
+        *out = dot_four_avx512(std::array::from_fn(|at| row_of(four, at, query.len())), query);
+    }
+    for (row, out) in rest.chunks_exact(query.len()).zip(rest_out) {
         *out = dot_avx512(row, query);
     }
 }
@@ -219,15 +231,45 @@ fn dot_all_avx512(codes: &[u8], query: &[i8], out: &mut [i32]) {
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 #[inline]
 fn dot_avx512(row: &[u8], query: &[i8]) -> i32 {
-    let mut sums = [_mm512_setzero_si512(); 2];
-    for (at, (a, b)) in row.chunks_exact(LANE).zip(query.chunks_exact(LANE)).enumerate() {
-        // SAFETY: both slices are 64 bytes long.
-        let (a, b) = unsafe {
-            (_mm512_loadu_si512(a.as_ptr().cast()), _mm512_loadu_si512(b.as_ptr().cast()))
-        };
-        sums[at % 2] = _mm512_dpbusd_epi32(sums[at % 2], a, b);
+    let mut sum = _mm512_setzero_si512();
+    for (a, b) in row.chunks_exact(LANE).zip(query.chunks_exact(LANE)) {
+        sum = _mm512_dpbusd_epi32(sum, load_512(a), load_512(b));
     }
-    _mm512_reduce_add_epi32(_mm512_add_epi32(sums[0], sums[1]))
+    _mm512_reduce_add_epi32(sum)
+}
+
+/// Four rows at a time: the query is loaded once, the sums do not wait for each other, and they are added up together.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+#[inline]
+fn dot_four_avx512(rows: [&[u8]; 4], query: &[i8]) -> [i32; 4] {
+    let mut sums = [_mm512_setzero_si512(); 4];
+    for (at, b) in query.chunks_exact(LANE).enumerate() {
+        let b = load_512(b);
+        for (sum, row) in sums.iter_mut().zip(rows) {
+            *sum = _mm512_dpbusd_epi32(*sum, load_512(&row[at * LANE..][..LANE]), b);
+        }
+    }
+    let [a, b, c, d] = sums;
+    let ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+    let cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+    let abcd = _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+    let half = _mm256_add_epi32(_mm512_castsi512_si256(abcd), _mm512_extracti64x4_epi64::<1>(abcd));
+    let sum = _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256::<1>(half));
+    let mut out = [0; 4];
+    // SAFETY: the array is 16 bytes long.
+    unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), sum) };
+    out
+}
+
+/// 64 bytes.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn load_512<T>(bytes: &[T]) -> __m512i {
+    assert!(size_of_val(bytes) == LANE, "a whole lane");
+    // SAFETY: the slice is 64 bytes long.
+    unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -246,11 +288,8 @@ fn shared_bits_avx512(words: &[u64], query: &[u64], out: &mut [u32]) {
         let (row_lanes, row_rest) = row.as_chunks::<8>();
         let (query_lanes, query_rest) = query.as_chunks::<8>();
         for (a, b) in row_lanes.iter().zip(query_lanes) {
-            // SAFETY: both arrays are 64 bytes long.
-            let (a, b) = unsafe {
-                (_mm512_loadu_si512(a.as_ptr().cast()), _mm512_loadu_si512(b.as_ptr().cast()))
-            };
-            sums = _mm512_add_epi64(sums, _mm512_popcnt_epi64(_mm512_and_si512(a, b)));
+            let shared = _mm512_and_si512(load_512(a), load_512(b));
+            sums = _mm512_add_epi64(sums, _mm512_popcnt_epi64(shared));
         }
         let rest: u32 = row_rest.iter().zip(query_rest).map(|(a, b)| (a & b).count_ones()).sum();
         *out = _mm512_reduce_add_epi64(sums) as u32 + rest;

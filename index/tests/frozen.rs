@@ -81,8 +81,12 @@ fn exact_search_of_codes_and_floats_is_that_of_floats() {
             flat.insert(id, vector).unwrap();
         }
         index.finish_graph();
-        for query in vectors(3, 40) {
-            assert_eq!(exact(&index, &query, None), flat.search(&query, K, None).unwrap());
+        let queries = vectors(3, 150);
+        let many = index.search_exact_many(&queries, K).unwrap();
+        for (query, many) in queries.iter().zip(many) {
+            let truth = flat.search(query, K, None).unwrap();
+            assert_eq!(exact(&index, query, None), truth);
+            assert_eq!(many, truth);
         }
     }
 }
