@@ -64,12 +64,7 @@ impl<E: Send> Dataset<E> {
         read: impl Fn(&Row) -> Option<E> + Sync + Send,
     ) -> Result<Self> {
         let kinds: Vec<&String> = kinds.collect();
-        let (lines, digest) = lines(path)?;
-        let rows: Result<Vec<Row>> = lines.par_iter().map(|line| parse(path, line)).collect();
-        let wanted = |row: &&Row| {
-            row.usage == "open" && (row.split == "validation" || kinds.contains(&&row.kind))
-        };
-        let rows: Vec<Row> = rows?.into_iter().filter(|row| wanted(&row)).collect();
+        let (rows, digest) = rows(path, &kinds)?;
         let examples: Vec<Option<E>> = rows.par_iter().map(read).collect();
         let mut data = Self { train: BTreeMap::new(), validation: Vec::new(), digest, skipped: 0 };
         for (row, example) in rows.into_iter().zip(examples) {
@@ -123,6 +118,25 @@ impl Dataset<Example> {
         let asked = self.train.iter().filter(|_| similar > 1);
         asked.map(|(kind, examples)| (kind.clone(), of(examples))).collect()
     }
+}
+
+/// The training texts of these kinds, in the order of the file.
+pub(super) fn training_texts<'a>(
+    path: &Path,
+    kinds: impl Iterator<Item = &'a String>,
+) -> Result<Vec<String>> {
+    let (rows, _) = rows(path, &kinds.collect::<Vec<_>>())?;
+    Ok(rows.into_iter().filter(|row| row.split != "validation").map(|row| row.text).collect())
+}
+
+/// Rows of `use: open` that are of these kinds or for validation, and the digest of the file.
+fn rows(path: &Path, kinds: &[&String]) -> Result<(Vec<Row>, String)> {
+    let (lines, digest) = lines(path)?;
+    let rows: Result<Vec<Row>> = lines.par_iter().map(|line| parse(path, line)).collect();
+    let wanted = |row: &Row| {
+        row.usage == "open" && (row.split == "validation" || kinds.contains(&&row.kind))
+    };
+    Ok((rows?.into_iter().filter(wanted).collect(), digest))
 }
 
 fn lines(path: &Path) -> Result<(Vec<String>, String)> {

@@ -19,7 +19,10 @@ mod sampler;
 mod two_towers;
 mod validate;
 
-pub use atomas::{AtomasTrainConfig, GenerationScores, Schedule, Start, train_atomas};
+pub use atomas::{
+    AtomasBeginning, AtomasPaths, AtomasTrainConfig, GenerationScores, Schedule, Start,
+    train_atomas,
+};
 pub use config::{TextStart, TrainConfig};
 pub use event::TrainEvent;
 pub use two_towers::{Beginning, TrainPaths, train};

@@ -49,7 +49,7 @@ pub enum Beginning {
 }
 
 impl Beginning {
-    pub(super) fn dir(&self) -> &Path {
+    fn dir(&self) -> &Path {
         match self {
             Self::TextModel(dir) | Self::Model(dir) => dir,
         }

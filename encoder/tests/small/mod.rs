@@ -1,6 +1,9 @@
 //! A model small enough to train in a test: its config, its text checkpoint and its pairs.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use candle_core::{Device, Tensor};
 use moiety_encoder::train::{Beginning, TrainConfig, TrainPaths};
@@ -42,9 +45,15 @@ pub(crate) fn paths(dir: &Path) -> TrainPaths {
         .expect("tokenizer");
     candle_core::safetensors::save(&bert(), text_init.join("model.safetensors"))
         .expect("checkpoint");
+    let pairs = write_pairs(dir);
+    TrainPaths { pairs, begin: Beginning::TextModel(text_init), out: dir.join("run") }
+}
+
+/// Writes the pairs below `dir`.
+pub(crate) fn write_pairs(dir: &Path) -> PathBuf {
     let pairs = dir.join("pairs.jsonl");
     fs::write(&pairs, pairs_jsonl()).expect("pairs");
-    TrainPaths { pairs, begin: Beginning::TextModel(text_init), out: dir.join("run") }
+    pairs
 }
 
 fn pairs_jsonl() -> String {

@@ -18,6 +18,8 @@ pub struct AtomasTrainConfig {
     pub model: AtomasConfig,
     /// What the weights begin with, unless the run begins with a model of ours.
     pub start: Start,
+    /// Pieces of text that the tokenizer learns from the training texts, where none is given.
+    pub text_pieces: usize,
     /// Seed of every random choice.
     pub seed: u64,
     /// Optimiser steps in all.
@@ -60,7 +62,7 @@ pub struct AtomasTrainConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Start {
-    /// Nothing: random weights from the seed. The beginning's directory needs a `tokenizer.json` alone.
+    /// Nothing: random weights from the seed.
     Random,
     /// A T5 in Hugging Face's names; the rest is random.
     T5,

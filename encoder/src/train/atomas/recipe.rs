@@ -9,25 +9,25 @@ use candle_core::{DType, Device, Tensor};
 use moiety_chem::Molecule;
 
 use super::{
-    config::{AtomasTrainConfig, Start},
+    beginning::{self, AtomasPaths, FirstWeights},
+    config::AtomasTrainConfig,
     generation,
 };
 use crate::{
-    atomas::{Input, Learner, Modality, Network, PairBatch, Reader, Release, TokenBatch},
+    atomas::{Input, Learner, Modality, PairBatch, Reader, TokenBatch},
     contrastive,
     error::{EncoderError, Result},
-    fingerprint, model,
+    model,
     params::Params,
     retrieval::RankingMetrics,
-    t5::{Dropout, weights},
+    t5::Dropout,
     train::{
-        TrainEvent, TrainPaths,
+        TrainEvent,
         adamw::Optimiser,
         checkpoint::RunState,
         data::{Dataset, Row},
         run::{self, Forward, Plan, Recipe},
         sampler::Sampler,
-        two_towers::Beginning,
         validate::rankings,
     },
 };
@@ -53,10 +53,10 @@ pub(super) struct Example {
 /// loss that is no longer finite.
 pub fn train_atomas(
     config: &AtomasTrainConfig,
-    paths: &TrainPaths,
+    paths: &AtomasPaths,
     tell: impl FnMut(&TrainEvent),
 ) -> Result<()> {
-    let tokenizer = paths.begin.dir().join("tokenizer.json");
+    let tokenizer = beginning::tokenizer(config, paths)?;
     let reader = Reader::load(&tokenizer, &config.model)?;
     let data = Dataset::read(&paths.pairs, config.kinds.keys(), |row| read_example(row, &reader))?;
     if let Some((kind, count)) = data.counts().into_iter().find(|(_, n)| *n < config.batch_size) {
@@ -96,7 +96,7 @@ struct Atomas<'a> {
 impl<'a> Atomas<'a> {
     fn begin(
         config: &'a AtomasTrainConfig,
-        paths: &TrainPaths,
+        paths: &AtomasPaths,
         data: &'a Dataset<Example>,
         (reader, tokenizer): (Reader, PathBuf),
     ) -> Result<Self> {
@@ -234,40 +234,5 @@ impl Recipe for Atomas<'_> {
     fn save(&self, dir: &Path) -> Result<()> {
         let params = &self.learner.params;
         model::save(dir, &self.config.model, params, &self.tokenizer, DType::F16)
-    }
-}
-
-/// What a run begins with.
-struct FirstWeights {
-    params: Params,
-    /// State of the slow copy and the queues, where it comes along.
-    slow: Option<HashMap<String, Tensor>>,
-    from: Option<String>,
-}
-
-impl FirstWeights {
-    fn read(config: &AtomasTrainConfig, begin: &Beginning) -> Result<Self> {
-        let (model, file) = (&config.model, begin.dir().join("model.safetensors"));
-        let specs = Network::specs(model);
-        if let Beginning::Model(dir) = begin {
-            let from = Some(fingerprint::verify(dir)?);
-            return Ok(Self { params: Params::load(&file, &specs)?, slow: None, from });
-        }
-        let random = || Params::initialise(&specs, config.seed);
-        match config.start {
-            Start::Random => Ok(Self { params: random()?, slow: None, from: None }),
-            Start::T5 => {
-                let mut params = random()?;
-                let t5 = weights::read(&file, &model.t5)?;
-                for spec in weights::specs(&model.t5) {
-                    params.insert(&format!("molt5.{}", spec.name), t5.get(&spec.name)?);
-                }
-                Ok(Self { params, slow: None, from: None })
-            }
-            Start::Release => {
-                let release = Release::read(&file, model, config.queue_size)?;
-                Ok(Self { params: release.params, slow: Some(release.slow), from: None })
-            }
-        }
     }
 }
