@@ -1,11 +1,8 @@
 //! Finding the model that ships with the program.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::path::{Path, PathBuf};
 
-use moiety_encoder::{Encoder, EncoderError, Model, property::Heads};
+use moiety_encoder::{EncoderError, LoadedModel, ModelInfo, property::Heads};
 use moiety_rpc::RerankDefaults;
 
 use crate::error::{CliError, Result};
@@ -27,22 +24,22 @@ pub(crate) struct ModelArgs {
 }
 
 impl ModelArgs {
-    /// Loads the model.
-    pub(crate) fn load(&self) -> Result<Arc<Model>> {
-        Ok(Arc::new(Model::load(&self.dir()?, self.threads)?))
+    /// Loads the model, of whichever kind it is.
+    pub(crate) fn load(&self) -> Result<LoadedModel> {
+        Ok(moiety_encoder::load(&self.dir()?, self.threads)?)
     }
 
     /// The property heads of a model. Those beside it are left out, with a warning, where they belong to another; those
     /// that were asked for must fit.
-    pub(crate) fn heads(&self, model: &Model) -> Result<Heads> {
+    pub(crate) fn heads(&self, model: &ModelInfo) -> Result<Heads> {
         if let Some(dir) = &self.heads {
-            return Ok(Heads::load(dir, model.info())?);
+            return Ok(Heads::load(dir, model)?);
         }
         let beside = self.dir()?.join("heads");
         if !beside.is_dir() {
             return Ok(Heads::default());
         }
-        match Heads::load(&beside, model.info()) {
+        match Heads::load(&beside, model) {
             Err(error @ EncoderError::ForeignHead { .. }) => {
                 eprintln!("moiety: without property heads: {error}");
                 Ok(Heads::default())
@@ -65,8 +62,8 @@ impl ModelArgs {
 }
 
 /// How a server of this model reranks queries that do not say.
-pub(crate) fn rerank_defaults(model: &Model) -> RerankDefaults {
-    let weights = model.config().level_weights;
+pub(crate) fn rerank_defaults(model: &LoadedModel) -> RerankDefaults {
+    let weights = model.level_weights;
     let weights = moiety_engine::LevelWeights {
         global: weights.global,
         fragment: weights.fragment,

@@ -83,8 +83,9 @@ impl Local {
 
 fn open(data: PathBuf, model: &ModelArgs) -> Result<(Engine, moiety_rpc::RerankDefaults)> {
     let loaded = model.load()?;
-    let (rerank, heads) = (rerank_defaults(&loaded), model.heads(&loaded)?);
-    let engine = Engine::open(&data, loaded, EngineOptions::default())?;
+    let heads = model.heads(loaded.encoder.info())?;
+    let rerank = rerank_defaults(&loaded);
+    let engine = Engine::open(&data, loaded.encoder, EngineOptions::default())?;
     Ok((engine.with_heads(heads)?, rerank))
 }
 

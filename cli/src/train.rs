@@ -1,5 +1,6 @@
 //! `moiety train`: a run from a config, resumable, with a bar.
 
+mod atomas;
 mod property;
 
 use std::path::PathBuf;
@@ -21,14 +22,15 @@ pub(crate) struct Args {
     /// What is trained
     #[arg(long, value_enum, default_value_t = Recipe::Retrieval)]
     recipe: Recipe,
-    /// Config of the run, JSON [default: configs/moiety-mini.json or configs/property.json, by recipe]
+    /// Config of the run, JSON [default: that of the recipe in configs/]
     #[arg(long)]
     config: Option<PathBuf>,
     /// Pairs of molecule and text, JSON lines, gzipped or not; for `property` the directory of the sets
     #[arg(long)]
     data: PathBuf,
     /// Directory with `tokenizer.json` and `model.safetensors` of all-MiniLM-L6-v2, where the text tower begins (the
-    /// tokenizer alone when the config says `"text_start": "random"`)
+    /// tokenizer alone when the config says `"text_start": "random"`); for `atomas` those that its config's `start` names, or
+    /// nothing, to learn a tokenizer from the texts
     #[arg(long, conflicts_with = "from")]
     text_init: Option<PathBuf>,
     /// Model directory of ours whose weights the run begins with, instead of `--text-init`
@@ -48,6 +50,8 @@ pub(crate) struct Args {
 enum Recipe {
     /// The two towers, on pairs of molecule and text
     Retrieval,
+    /// One encoder-decoder for SMILES and texts, aligned at three levels
+    Atomas,
     /// Property heads on the molecule encoder, with baselines and a table
     Property,
 }
@@ -56,6 +60,7 @@ impl Recipe {
     fn default_config(self) -> &'static str {
         match self {
             Self::Retrieval => "configs/moiety-mini.json",
+            Self::Atomas => "configs/atomas-small.json",
             Self::Property => "configs/property.json",
         }
     }
@@ -67,6 +72,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     match args.recipe {
         Recipe::Retrieval => retrieval(args, &json),
         Recipe::Property => property::run(&args.property, &json, &args.data, &args.out),
+        Recipe::Atomas => atomas::run(&json, args),
     }
 }
 
@@ -105,10 +111,20 @@ fn show(bar: &ProgressBar, event: &TrainEvent) {
             bar.set_position(*step as u64);
             bar.set_message(parts.join(" "));
         }
-        TrainEvent::Validation { step, text_to_molecule: there, molecule_to_text: back, .. } => bar.println(format!(
-            "step {step}: among {} pairs text→molecule R@1 {:.3} R@10 {:.3} MRR {:.3}, molecule→text R@1 {:.3} R@10 {:.3} MRR {:.3}",
-            there.targets, there.recall_at_1, there.recall_at_10, there.mrr, back.recall_at_1, back.recall_at_10, back.mrr
-        )),
+        TrainEvent::Validation {
+            step,
+            text_to_molecule: there,
+            molecule_to_text: back,
+            generation,
+        } => {
+            bar.println(format!(
+                "step {step}: among {} pairs text→molecule R@1 {:.3} R@10 {:.3} MRR {:.3}, molecule→text R@1 {:.3} R@10 {:.3} MRR {:.3}",
+                there.targets, there.recall_at_1, there.recall_at_10, there.mrr, back.recall_at_1, back.recall_at_10, back.mrr
+            ));
+            if let Some(scores) = generation {
+                bar.println(atomas::written(scores));
+            }
+        }
         TrainEvent::Saved { model } => {
             bar.finish_and_clear();
             println!("model written to {}", model.display());

@@ -10,7 +10,7 @@ use std::{
 
 use moiety_chem::Molecule;
 use moiety_encoder::{
-    Encoder, Encoding, Extent, Level,
+    DeviceChoice, Encoder, Encoding, Extent, Level,
     atomas::AtomasModel,
     train::{AtomasBeginning, AtomasPaths, AtomasTrainConfig, TrainEvent, train_atomas},
 };
@@ -23,7 +23,7 @@ fn config(steps: usize, padding: &str) -> AtomasTrainConfig {
                 "vocab_size": 1400, "d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_heads": 2,
                 "feed_forward_proj": "gated-gelu", "tie_word_embeddings": false, "dropout_rate": 0.1
             },
-            "tokenizer": "joint", "padding": padding, "max_tokens": 48, "cluster_ratios": [0.25, 0.5],
+            "padding": padding, "max_tokens": 48, "cluster_ratios": [0.25, 0.5],
             "cluster_heads": 4, "fragment_level": 1, "max_atoms": 40,
             "level_weights": { "global": 1.0, "fragment": 0.5, "token": 0.5 }
         },
@@ -45,7 +45,8 @@ fn paths(dir: &Path) -> AtomasPaths {
 }
 
 fn trained(dir: &Path, steps: usize, padding: &str) -> AtomasModel {
-    train_atomas(&config(steps, padding), &paths(dir), |_| {}).expect("training");
+    train_atomas(&config(steps, padding), &paths(dir), DeviceChoice::Cpu, |_| {})
+        .expect("training");
     AtomasModel::load(&dir.join("run/model"), 2).expect("the model it wrote")
 }
 
@@ -68,17 +69,24 @@ fn length(vector: &[f32]) -> f32 {
 fn every_loss_is_logged_and_falls_and_validation_ranks_and_writes() {
     let dir = tempfile::tempdir().expect("directory");
     let (mut steps, mut validations) = (Vec::new(), 0);
-    train_atomas(&config(60, "masked"), &paths(dir.path()), |event| match event {
-        TrainEvent::Step { losses, .. } => steps.push(losses.clone()),
-        TrainEvent::Validation { text_to_molecule, generation, .. } => {
-            let generation = generation.as_ref().expect("asked for");
-            assert_eq!((text_to_molecule.targets, generation.pairs), (4, 2));
-            assert!(generation.valid_molecules.is_some_and(|share| (0.0..=1.0).contains(&share)));
-            assert!(generation.exact_texts.is_some());
-            validations += 1;
-        }
-        _ => {}
-    })
+    train_atomas(
+        &config(60, "masked"),
+        &paths(dir.path()),
+        DeviceChoice::Cpu,
+        |event| match event {
+            TrainEvent::Step { losses, .. } => steps.push(losses.clone()),
+            TrainEvent::Validation { text_to_molecule, generation, .. } => {
+                let generation = generation.as_ref().expect("asked for");
+                assert_eq!((text_to_molecule.targets, generation.pairs), (4, 2));
+                assert!(
+                    generation.valid_molecules.is_some_and(|share| (0.0..=1.0).contains(&share))
+                );
+                assert!(generation.exact_texts.is_some());
+                validations += 1;
+            }
+            _ => {}
+        },
+    )
     .expect("training");
     assert_eq!(validations, 10);
     let names: Vec<&str> = steps[0].keys().copied().collect();
@@ -100,7 +108,7 @@ fn a_killed_run_goes_on_to_the_same_model() {
         (tempfile::tempdir().expect("directory"), tempfile::tempdir().expect("directory"));
     trained(whole.path(), 8, "masked");
     let killed = catch_unwind(AssertUnwindSafe(|| {
-        train_atomas(&config(8, "masked"), &paths(cut.path()), |event| {
+        train_atomas(&config(8, "masked"), &paths(cut.path()), DeviceChoice::Cpu, |event| {
             if matches!(event, TrainEvent::Step { step: 5, .. }) {
                 panic!("the power goes");
             }
@@ -108,7 +116,7 @@ fn a_killed_run_goes_on_to_the_same_model() {
     }));
     assert!(killed.is_err());
     let mut resumed_at = 0;
-    train_atomas(&config(8, "masked"), &paths(cut.path()), |event| {
+    train_atomas(&config(8, "masked"), &paths(cut.path()), DeviceChoice::Cpu, |event| {
         if let TrainEvent::Ready { resumed_at: at, .. } = event {
             resumed_at = *at;
         }
@@ -237,7 +245,8 @@ fn a_directory_of_either_kind_is_loaded_and_a_damaged_one_is_named() {
     assert_eq!((loaded.encoder.info(), loaded.level_weights.fragment), (&first, 0.5));
     let towers = tempfile::tempdir().expect("directory");
     let run = small::paths(towers.path());
-    moiety_encoder::train::train(&small::config(2), &run, |_| {}).expect("training");
+    moiety_encoder::train::train(&small::config(2), &run, DeviceChoice::Cpu, |_| {})
+        .expect("training");
     let loaded = moiety_encoder::load(&towers.path().join("run/model"), 1).expect("loaded");
     assert_eq!(loaded.encoder.info().name, "small");
 
@@ -256,14 +265,18 @@ fn a_run_can_begin_with_an_earlier_model() {
     trained(dir.path(), 2, "masked");
     let begin = AtomasBeginning::Model(dir.path().join("run/model"));
     let again = AtomasPaths { begin, out: dir.path().join("again"), ..paths(dir.path()) };
-    train_atomas(&config(2, "masked"), &again, |_| {}).expect("training");
-    let error = train_atomas(
-        &config(2, "masked"),
-        &AtomasPaths { out: again.out, ..paths(dir.path()) },
-        |_| {},
-    );
+    train_atomas(&config(2, "masked"), &again, DeviceChoice::Cpu, |_| {}).expect("training");
+    let again = AtomasPaths { out: again.out, ..paths(dir.path()) };
+    let error = train_atomas(&config(2, "masked"), &again, DeviceChoice::Cpu, |_| {});
     let error = error.expect_err("another beginning").to_string();
     assert!(error.contains("another beginning"), "{error}");
+}
+
+#[test]
+fn the_config_beside_the_program_is_valid_and_its_tokenizer_fits() {
+    let json = include_str!("../../configs/atomas-small.json");
+    let config = AtomasTrainConfig::from_json(json).expect("valid");
+    assert!(1024 + config.text_pieces <= config.model.t5.vocab_size);
 }
 
 proptest::proptest! {

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 use moiety_chem::Molecule;
 use moiety_encoder::{
-    Encoder, Encoding, Model,
+    Encoder, Encoding,
     retrieval::{RankingMetrics, dot, rank_among},
 };
 use moiety_engine::{LevelScores, LevelWeights, level_scores};
@@ -49,21 +49,22 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let model = args.model.load()?;
+    let loaded = args.model.load()?;
+    let model = &*loaded.encoder;
     let readable = |molecule: &Molecule| model.check_molecule(molecule).is_ok();
     let benchmark = Benchmark::read(&args.data, args.limit.unwrap_or(usize::MAX), readable)?;
-    let weights = model.config().level_weights;
+    let weights = loaded.level_weights;
     let weights =
         LevelWeights { global: weights.global, fragment: weights.fragment, token: weights.token };
     if args.stereo {
-        println!("{}", stereo::table(&model, &benchmark, &weights)?);
+        println!("{}", stereo::table(model, &benchmark, &weights)?);
         return Ok(());
     }
     let mut report = Report::new(&benchmark);
     if !args.no_baseline {
         baseline::rank(&benchmark, &mut report);
     }
-    let vectors = Vectors::encode(&model, &benchmark)?;
+    let vectors = Vectors::encode(model, &benchmark)?;
     if args.tune {
         println!("{}", tune::tune(&vectors, args.candidates.iter().copied().max().unwrap_or(100)));
         return Ok(());
@@ -75,7 +76,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             report.add(setting, &name, vectors.rank(setting, Some((candidates, weights))));
         }
     }
-    println!("{}", report.table(&model));
+    println!("{}", report.table(model));
     Ok(())
 }
 
@@ -107,7 +108,7 @@ impl Candidates {
 }
 
 impl Vectors {
-    fn encode(model: &Model, benchmark: &Benchmark) -> Result<Self> {
+    fn encode(model: &dyn Encoder, benchmark: &Benchmark) -> Result<Self> {
         let captions: Vec<&str> = benchmark.captions.iter().map(|c| c.text.as_str()).collect();
         let molecules: Vec<&Molecule> = benchmark.pool.iter().collect();
         Ok(Self {

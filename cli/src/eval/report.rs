@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use moiety_encoder::{Encoder, Model, retrieval::RankingMetrics};
+use moiety_encoder::{Encoder, retrieval::RankingMetrics};
 
 use super::data::Benchmark;
 
@@ -52,7 +52,7 @@ impl Report {
     }
 
     /// All rows, settings together.
-    pub(super) fn table(&self, model: &Model) -> String {
+    pub(super) fn table(&self, model: &dyn Encoder) -> String {
         let info = model.info();
         let mut text =
             format!("{}\nmodel {} {}\n\n", self.header, info.name, &info.fingerprint[..16]);

@@ -7,7 +7,7 @@
 use std::fmt::Write;
 
 use moiety_chem::{ChemError, Molecule};
-use moiety_encoder::{Encoder, Encoding, Model};
+use moiety_encoder::{Encoder, Encoding};
 use moiety_engine::{LevelWeights, level_scores};
 use rayon::prelude::*;
 
@@ -31,7 +31,7 @@ struct Case<'a> {
 
 /// Rates of right answers by kind of twin, for the global vector and for all levels.
 pub(super) fn table(
-    model: &Model,
+    model: &dyn Encoder,
     benchmark: &Benchmark,
     weights: &LevelWeights,
 ) -> Result<String> {

@@ -12,7 +12,7 @@ mod trial;
 
 use std::path::{Path, PathBuf};
 
-use moiety_encoder::{Encoder, Model};
+use moiety_encoder::Encoder;
 
 use crate::{
     error::{CliError, Result, at},
@@ -40,10 +40,11 @@ pub(super) struct PropertyArgs {
 pub(super) fn run(args: &PropertyArgs, json: &str, data: &Path, out: &Path) -> Result<()> {
     let config = PropertyConfig::from_json(json)?;
     let sets = chosen(args, &config)?;
-    let model = args.model.load()?;
+    let loaded = args.model.load()?;
+    let model = &*loaded.encoder;
     let mut results = Vec::new();
     for set in sets {
-        results.push(measure(args, (&config, set), &model, data, out)?);
+        results.push(measure(args, (&config, set), model, data, out)?);
     }
     let table = result::table(&results, &model.info().fingerprint);
     let path = out.join("table.md");
@@ -70,7 +71,7 @@ fn chosen<'a>(args: &PropertyArgs, config: &'a PropertyConfig) -> Result<Vec<&'a
 fn measure(
     args: &PropertyArgs,
     (config, set): (&PropertyConfig, &SetConfig),
-    model: &Model,
+    model: &dyn Encoder,
     data: &Path,
     out: &Path,
 ) -> Result<SetResult> {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{alignment::HierarchyShape, reader::TokenizerKind};
+use super::alignment::HierarchyShape;
 use crate::{
     config::{FORMAT_VERSION, LevelWeights},
     error::{EncoderError, Result},
@@ -33,8 +33,6 @@ pub struct AtomasConfig {
     pub format_version: u32,
     /// The encoder and decoder that both modalities share.
     pub t5: T5Config,
-    /// What turns SMILES and texts into tokens.
-    pub tokenizer: TokenizerKind,
     /// Treatment of padding.
     pub padding: Padding,
     /// Longest sequence in tokens, the end mark included; what is beyond is not read. Positions of the layer that sums

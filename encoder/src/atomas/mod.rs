@@ -30,6 +30,5 @@ pub(crate) use momentum::MomentumShape;
 pub(crate) use network::Network;
 pub use objective::LossWeights;
 pub(crate) use objective::PairBatch;
-pub use reader::TokenizerKind;
 pub(crate) use reader::{Input, Reader};
 pub(crate) use release::Release;

@@ -46,7 +46,7 @@ impl Momentum {
             copy.insert(&slow, params.get(&online)?.detach().copy()?);
         }
         let encoder = GlobalEncoder::load(&copy, config, "_m")?;
-        let queues = Queues::begin(shape.queue, config.t5.d_model, seed)?;
+        let queues = Queues::begin(shape.queue, config.t5.d_model, seed)?.on(params.device())?;
         Ok(Self { config: config.clone(), shape, params: copy, encoder, queues })
     }
 
@@ -93,10 +93,13 @@ impl Momentum {
     /// Takes [`Self::tensors`] of an earlier run.
     pub(crate) fn restore(&mut self, tensors: &HashMap<String, Tensor>) -> Result<()> {
         for spec in GlobalEncoder::specs(&self.config, "_m") {
-            self.params.insert(&spec.name, checked(tensors, &spec)?);
+            let tensor = checked(tensors, &spec)?.to_device(self.queues.device())?;
+            self.params.insert(&spec.name, tensor);
         }
         self.encoder = GlobalEncoder::load(&self.params, &self.config, "_m")?;
-        self.queues = Queues::restore(tensors, self.shape.queue, self.config.t5.d_model)?;
+        let width = self.config.t5.d_model;
+        let queues = Queues::restore(tensors, self.shape.queue, width)?;
+        self.queues = queues.on(self.queues.device())?;
         Ok(())
     }
 }
@@ -140,6 +143,16 @@ impl Queues {
             Ok(unit_rows(&params.get(&specs[i].name)?)?.t()?.contiguous()?)
         };
         Ok(Self { columns: [column(0)?, column(1)?], next: 0 })
+    }
+
+    fn device(&self) -> &Device {
+        self.columns[0].device()
+    }
+
+    /// The queues on another device.
+    fn on(&self, device: &Device) -> Result<Self> {
+        let [text, smiles] = &self.columns;
+        Ok(Self { columns: [text.to_device(device)?, smiles.to_device(device)?], next: self.next })
     }
 
     fn push(&mut self, vectors: &[Tensor; 2]) -> Result<()> {

@@ -14,7 +14,6 @@ use super::{
     network::{Encoded, Network},
     objective::{Contrast, LossWeights, Losses, PairBatch},
     polymerise::{Rows, merge},
-    reader::TokenizerKind,
 };
 use crate::{
     config::LevelWeights,
@@ -46,7 +45,6 @@ pub(crate) fn config() -> AtomasConfig {
         name: "tiny".into(),
         format_version: 1,
         t5: T5Config::from_json(t5).expect("a valid T5"),
-        tokenizer: TokenizerKind::Released,
         padding: Padding::Faithful,
         max_tokens: 64,
         cluster_ratios: [0.25, 0.5],

@@ -3,7 +3,6 @@
 use std::{ops::Range, path::Path, sync::Arc};
 
 use moiety_chem::Molecule;
-use serde::{Deserialize, Serialize};
 
 use super::config::AtomasConfig;
 use crate::{
@@ -11,16 +10,6 @@ use crate::{
     error::{EncoderError, Result},
     t5::tokenizer::{ModelTokenizer, Tokens},
 };
-
-/// Which tokenizer a model reads with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TokenizerKind {
-    /// The unigram pieces of a released T5, for its weights. It has no backslash.
-    Released,
-    /// Ours: one token per SMILES symbol, byte-level pieces of text, nothing lost.
-    Joint,
-}
 
 /// A tokenizer with the limits of its model.
 pub(crate) struct Reader {
@@ -51,15 +40,6 @@ impl Reader {
     /// Reads the `tokenizer.json` of a model.
     pub(crate) fn load(path: &Path, config: &AtomasConfig) -> Result<Self> {
         let tokenizer = Arc::new(ModelTokenizer::load(path, &config.t5)?);
-        let found = match *tokenizer {
-            ModelTokenizer::Released(_) => TokenizerKind::Released,
-            ModelTokenizer::Joint(_) => TokenizerKind::Joint,
-        };
-        if found != config.tokenizer {
-            let reason =
-                format!("is a {found:?} tokenizer, the config says {:?}", config.tokenizer);
-            return Err(EncoderError::Model { path: path.to_path_buf(), reason });
-        }
         Ok(Self { tokenizer, max_tokens: config.max_tokens, max_atoms: config.max_atoms })
     }
 
@@ -110,18 +90,8 @@ impl Reader {
         Ok(Input { ids, places: Places::Bytes(places) })
     }
 
-    /// What generated ids say.
-    pub(crate) fn decode(&self, ids: &[u32]) -> Result<String> {
-        self.tokenizer.decode(ids)
-    }
-
-    /// Ids that a generated SMILES, or else text, may hold; all where the tokenizer does not tell them apart.
-    pub(crate) fn allowed(&self, smiles: bool) -> Option<Range<u32>> {
-        if smiles { self.tokenizer.smiles_ids() } else { self.tokenizer.text_ids() }
-    }
-
     /// The tokenizer, to write with.
-    pub(super) fn tokenizer(&self) -> Arc<ModelTokenizer> {
+    pub(crate) fn tokenizer(&self) -> Arc<ModelTokenizer> {
         self.tokenizer.clone()
     }
 }

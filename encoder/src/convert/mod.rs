@@ -12,7 +12,7 @@ use candle_core::{DType, Tensor};
 use self::checkpoint::Checkpoint;
 use crate::{
     LevelWeights,
-    atomas::{AtomasConfig, AtomasKind, Network, Padding, TokenizerKind},
+    atomas::{AtomasConfig, AtomasKind, Network, Padding},
     config::FORMAT_VERSION,
     error::{EncoderError, Result},
     fingerprint,
@@ -182,7 +182,6 @@ fn released(t5: T5Config, stored: &HashMap<String, Tensor>) -> Result<AtomasConf
         name: "atomas".into(),
         format_version: FORMAT_VERSION,
         t5,
-        tokenizer: TokenizerKind::Released,
         padding: Padding::Faithful,
         max_tokens: positions.unwrap_or(512),
         cluster_ratios: [0.25, 0.5],

@@ -10,7 +10,7 @@ use candle_core::Tensor;
 
 use super::config::{AtomasTrainConfig, Start};
 use crate::{
-    atomas::{Network, Release, TokenizerKind},
+    atomas::{Network, Release},
     error::{EncoderError, Result},
     fingerprint,
     params::Params,
@@ -91,10 +91,6 @@ impl FirstWeights {
 pub(super) fn tokenizer(config: &AtomasTrainConfig, paths: &AtomasPaths) -> Result<PathBuf> {
     if let AtomasBeginning::Weights(dir) | AtomasBeginning::Model(dir) = &paths.begin {
         return Ok(dir.join("tokenizer.json"));
-    }
-    if config.model.tokenizer != TokenizerKind::Joint {
-        let reason = "a released tokenizer cannot be learned; name the directory that holds it";
-        return Err(EncoderError::Config(reason.into()));
     }
     let path = paths.out.join("tokenizer.json");
     let texts = data::training_texts(&paths.pairs, config.kinds.keys())?;

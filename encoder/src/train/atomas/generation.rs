@@ -5,12 +5,11 @@ use serde::Serialize;
 
 use super::recipe::Example;
 use crate::{
-    atomas::{Input, LossWeights, Network, Reader},
+    atomas::{LossWeights, Network, Reader},
     error::Result,
     t5::{
-        T5,
-        generate::{GenerateOptions, Sources, generate},
-        tokenizer::PaddedBatch,
+        generate::GenerateOptions,
+        translate::{Direction, MAX_SOURCE_TOKENS, Translation, translate},
     },
 };
 
@@ -38,14 +37,24 @@ pub(super) fn scores(
     (losses, max_tokens): (&LossWeights, usize),
 ) -> Result<GenerationScores> {
     let share = |hits: usize| hits as f64 / pairs.len().max(1) as f64;
-    let write = |from: fn(&Example) -> &Input, smiles: bool| {
-        written(
-            &network.encoder.t5,
-            reader,
-            pairs.iter().map(|pair| from(pair)),
-            smiles,
-            max_tokens,
-        )
+    let tokenizer = reader.tokenizer();
+    let write = |direction: Direction| -> Result<Vec<String>> {
+        let generate = GenerateOptions { max_tokens, ..Default::default() };
+        let translation = Translation { direction, max_source_tokens: MAX_SOURCE_TOKENS, generate };
+        let source = |pair: &&Example| match direction {
+            Direction::TextToMolecule => pair.caption.clone(),
+            Direction::MoleculeToText => pair.canonical_smiles.clone(),
+        };
+        let sources: Vec<String> = pairs.iter().map(source).collect();
+        let mut texts = Vec::new();
+        for pass in sources.chunks(PASS) {
+            let inputs: Vec<&str> = pass.iter().map(String::as_str).collect();
+            let t5 = &network.encoder.t5;
+            for candidates in translate(t5, &tokenizer, &translation, &inputs, &mut || true)? {
+                texts.push(candidates.into_iter().next().map(|c| c.text).unwrap_or_default());
+            }
+        }
+        Ok(texts)
     };
     let mut found = GenerationScores {
         pairs: pairs.len(),
@@ -55,7 +64,7 @@ pub(super) fn scores(
     };
     if losses.molecule_generation > 0.0 {
         let molecules: Vec<Option<String>> =
-            write(|pair| &pair.text, true)?.iter().map(|smiles| canonical(smiles)).collect();
+            write(Direction::TextToMolecule)?.iter().map(|smiles| canonical(smiles)).collect();
         let exact = molecules.iter().zip(pairs).filter(|(found, pair)| {
             found.as_ref().is_some_and(|found| *found == pair.canonical_smiles)
         });
@@ -63,7 +72,7 @@ pub(super) fn scores(
         found.valid_molecules = Some(share(molecules.iter().flatten().count()));
     }
     if losses.text_generation > 0.0 {
-        let texts = write(|pair| &pair.smiles, false)?;
+        let texts = write(Direction::MoleculeToText)?;
         let exact = texts.iter().zip(pairs).filter(|(found, pair)| **found == pair.caption);
         found.exact_texts = Some(share(exact.count()));
     }
@@ -71,30 +80,6 @@ pub(super) fn scores(
 }
 
 /// The canonical SMILES of what was written, if it is a molecule.
-pub(super) fn canonical(smiles: &str) -> Option<String> {
+fn canonical(smiles: &str) -> Option<String> {
     Some(Molecule::from_smiles(smiles).ok()?.written().ok()?.text)
-}
-
-fn written<'a>(
-    t5: &T5,
-    reader: &Reader,
-    inputs: impl Iterator<Item = &'a Input>,
-    smiles: bool,
-    max_tokens: usize,
-) -> Result<Vec<String>> {
-    let ids: Vec<&[u32]> = inputs.map(|input| input.ids.as_slice()).collect();
-    let options =
-        GenerateOptions { max_tokens, allowed: reader.allowed(smiles), ..Default::default() };
-    let mut texts = Vec::new();
-    for pass in ids.chunks(PASS) {
-        let pad = t5.config().pad_token_id;
-        let batch = PaddedBatch::new(pass, None, pad, &candle_core::Device::Cpu)?;
-        let hidden = t5.encode(&batch.ids, &batch.mask)?.detach();
-        let sources = Sources { hidden: &hidden, mask: &batch.mask };
-        for candidates in generate(t5, sources, &options, &mut || true)? {
-            let ids = candidates.first().map(|candidate| candidate.ids.as_slice());
-            texts.push(reader.decode(ids.unwrap_or_default())?);
-        }
-    }
-    Ok(texts)
 }

@@ -14,6 +14,7 @@ use super::{
     generation,
 };
 use crate::{
+    DeviceChoice,
     atomas::{Input, Learner, Modality, PairBatch, Reader, TokenBatch},
     contrastive,
     error::{EncoderError, Result},
@@ -49,13 +50,15 @@ pub(super) struct Example {
 /// Trains an Atomas, or goes on with a run, and writes the model to `out/model`.
 ///
 /// # Errors
-/// A config that does not fit the data or an earlier run in the same place, files that cannot be read or written, and a
-/// loss that is no longer finite.
+/// A config that does not fit the data or an earlier run in the same place, a device that is not there, files that cannot be
+/// read or written, and a loss that is no longer finite.
 pub fn train_atomas(
     config: &AtomasTrainConfig,
     paths: &AtomasPaths,
+    device: DeviceChoice,
     tell: impl FnMut(&TrainEvent),
 ) -> Result<()> {
+    let device = device.open()?;
     let tokenizer = beginning::tokenizer(config, paths)?;
     let reader = Reader::load(&tokenizer, &config.model)?;
     let data = Dataset::read(&paths.pairs, config.kinds.keys(), |row| read_example(row, &reader))?;
@@ -66,7 +69,9 @@ pub fn train_atomas(
             config.batch_size
         )));
     }
-    let mut recipe = Atomas::begin(config, paths, &data, (reader, tokenizer))?;
+    let mut first = FirstWeights::read(config, &paths.begin)?;
+    first.params.move_to(&device)?;
+    let mut recipe = Atomas::begin(config, first, &data, (reader, tokenizer))?;
     run::run(&mut recipe, &paths.out, tell)
 }
 
@@ -96,11 +101,10 @@ struct Atomas<'a> {
 impl<'a> Atomas<'a> {
     fn begin(
         config: &'a AtomasTrainConfig,
-        paths: &AtomasPaths,
+        first: FirstWeights,
         data: &'a Dataset<Example>,
         (reader, tokenizer): (Reader, PathBuf),
     ) -> Result<Self> {
-        let first = FirstWeights::read(config, &paths.begin)?;
         let learner = Learner::begin(
             first.params,
             &config.model,
@@ -112,12 +116,16 @@ impl<'a> Atomas<'a> {
         Ok(Self { config, data, reader, tokenizer, learner, sampler, from: first.from })
     }
 
+    fn device(&self) -> &Device {
+        self.learner.params.device()
+    }
+
     fn batch(&self, pairs: &[&Example]) -> Result<PairBatch> {
         let ids = |side: fn(&Example) -> &Input| -> Vec<&[u32]> {
             pairs.iter().map(|pair| side(pair).ids.as_slice()).collect()
         };
         let (texts, smiles) = (ids(|pair| &pair.text), ids(|pair| &pair.smiles));
-        let mut batch = PairBatch::new(&texts, &smiles, &self.config.model, &Device::Cpu)?;
+        let mut batch = PairBatch::new(&texts, &smiles, &self.config.model, self.device())?;
         if !self.config.equal_pairs_are_negatives {
             let same =
                 |i: usize, j: usize| pairs[i].inchikey == pairs[j].inchikey || texts[i] == texts[j];
@@ -138,7 +146,7 @@ impl<'a> Atomas<'a> {
                         Modality::Smiles => pair.smiles.ids.as_slice(),
                     })
                     .collect();
-                let batch = TokenBatch::new(&ids, &self.config.model, &Device::Cpu)?;
+                let batch = TokenBatch::new(&ids, &self.config.model, self.device())?;
                 let encoder = &self.learner.network.encoder;
                 let encoded = encoder.encode(modality, &batch, &mut Dropout::off())?;
                 vectors.extend(encoded.global.detach().flatten_all()?.to_vec1::<f32>()?);
