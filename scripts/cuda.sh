@@ -59,9 +59,10 @@ write_stub curand curand libcurand.so.10
 write_stub nvrtc nvrtc "libnvrtc.so.$major"
 
 say "building for compute capability $CUDA_COMPUTE_CAP with $(nvcc --version | sed -n 's/.*release \([0-9.]*\).*/CUDA \1/p')"
-cargo build --locked -p moiety-cli --features cuda
-tests="$(cargo test --locked -p moiety-encoder --features cuda --lib --no-run --message-format=json |
-    sed -n 's/.*"executable":"\([^"]*\)".*/\1/p')"
+# All rooms are selected, so that RocksDB is built with the features that every other build uses.
+cargo build --locked --workspace --bin moiety --features moiety-cli/cuda
+tests="$(cargo test --locked --workspace --lib --features moiety-cli/cuda --no-run --message-format=json |
+    sed -n 's/.*"executable":"\([^"]*moiety_encoder[^"]*\)".*/\1/p')"
 strip -o "$directory/moiety" "$CARGO_TARGET_DIR/debug/moiety"
 strip -o "$directory/moiety-encoder-tests" "$tests"
 

@@ -9,7 +9,12 @@ use std::sync::Arc;
 use candle_core::{CpuStorage, CustomOp2, Device, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
-use super::{composed::PaddedAttention, floats, has_kernels, math, with_floats};
+use super::{
+    composed::PaddedAttention,
+    floats, has_kernels, math,
+    matmul::{Matrix, product},
+    with_floats,
+};
 use crate::ragged::Segments;
 
 /// For every sequence of a batch, the bias bucket of every pair of its positions.
@@ -201,126 +206,86 @@ struct Pass<'a> {
     bias: Option<BiasView<'a>>,
     n: usize,
     dh: usize,
-    q: Vec<f32>,
-    k: Vec<f32>,
-    v: Vec<f32>,
-    transposed: Vec<f32>,
+    /// Attention probabilities of one head, [n, n].
     p: Vec<f32>,
-    ds: Vec<f32>,
 }
 
 impl<'a> Pass<'a> {
     fn new(bias: Option<BiasView<'a>>, n: usize, dh: usize) -> Self {
-        let rows = || vec![0.0; n * dh];
-        Self {
-            bias,
-            n,
-            dh,
-            q: rows(),
-            k: rows(),
-            v: rows(),
-            transposed: rows(),
-            p: vec![0.0; n * n],
-            ds: vec![0.0; n],
-        }
+        Self { bias, n, dh, p: vec![0.0; n * n] }
+    }
+
+    fn scale(&self) -> f32 {
+        1.0 / (self.dh as f32).sqrt()
     }
 
     #[inline(always)]
     fn forward_all(&mut self, qkv: &[f32], out: &mut [f32]) {
-        let d = out.len() / self.n.max(1);
+        if self.n == 0 {
+            return;
+        }
+        let d = out.len() / self.n;
         for head in 0..d / self.dh {
-            self.probabilities(qkv, head);
-            for i in 0..self.n {
-                let out = &mut out[i * d + head * self.dh..][..self.dh];
-                for j in 0..self.n {
-                    math::axpy(self.p[i * self.n + j], &self.v[j * self.dh..][..self.dh], out);
-                }
-            }
+            let [_, _, v] = self.probabilities(qkv, head);
+            let p = Matrix::columns(&self.p, self.n, 0, self.n);
+            product(1.0, p, v, 0.0, (&mut out[head * self.dh..], d));
         }
     }
 
-    /// Loads one head's q (scaled), k and v, and leaves its attention probabilities in `p`.
+    /// Leaves one head's attention probabilities in `p`; returns its queries, keys and values, [n, d_h] each.
     #[inline(always)]
-    fn probabilities(&mut self, qkv: &[f32], head: usize) {
+    fn probabilities<'q>(&mut self, qkv: &'q [f32], head: usize) -> [Matrix<'q>; 3] {
         let (n, dh) = (self.n, self.dh);
         let width = qkv.len() / n;
-        let d = width / 3;
-        let scale = 1.0 / (dh as f32).sqrt();
-        for i in 0..n {
-            let row = &qkv[i * width + head * dh..];
-            for c in 0..dh {
-                self.q[i * dh + c] = row[c] * scale;
-                self.k[i * dh + c] = row[d + c];
-                self.v[i * dh + c] = row[2 * d + c];
-                self.transposed[c * n + i] = row[d + c];
+        let parts = [0, 1, 2].map(|i| Matrix::columns(qkv, width, i * width / 3 + head * dh, dh));
+        if let Some(b) = self.bias {
+            for (x, &id) in self.p.iter_mut().zip(b.ids) {
+                *x = b.table[id as usize * b.heads + head];
             }
         }
-        for i in 0..n {
-            let row = &mut self.p[i * n..][..n];
-            match self.bias {
-                Some(b) => {
-                    for (x, &id) in row.iter_mut().zip(&b.ids[i * n..][..n]) {
-                        *x = b.table[id as usize * b.heads + head];
-                    }
-                }
-                None => row.fill(0.0),
-            }
-            for c in 0..dh {
-                math::axpy(self.q[i * dh + c], &self.transposed[c * n..][..n], row);
-            }
-            math::softmax(row);
-        }
+        let keep = if self.bias.is_some() { 1.0 } else { 0.0 };
+        product(self.scale(), parts[0], parts[1].transposed(), keep, (&mut self.p, n));
+        self.p.chunks_exact_mut(n).for_each(math::softmax);
+        parts
     }
 
     #[inline(always)]
     fn backward_all(&mut self, qkv: &[f32], grad: &[f32], dqkv: &mut [f32], dbias: &mut [f32]) {
-        let (n, dh) = (self.n, self.dh);
-        let d = grad.len() / n.max(1);
-        let scale = 1.0 / (dh as f32).sqrt();
-        let (mut dk, mut dv) = (vec![0.0; n * dh], vec![0.0; n * dh]);
+        if self.n == 0 {
+            return;
+        }
+        let (n, dh, scale) = (self.n, self.dh, self.scale());
+        let d = grad.len() / n;
+        let mut ds = vec![0.0; n * n];
         for head in 0..d / dh {
-            self.probabilities(qkv, head);
-            for i in 0..n {
-                for c in 0..dh {
-                    self.transposed[c * n + i] = self.v[i * dh + c];
+            let [q, k, v] = self.probabilities(qkv, head);
+            let grad = Matrix::columns(grad, d, head * dh, dh);
+            let p = Matrix::columns(&self.p, n, 0, n);
+            let mut into = |part: usize, scale: f32, a: Matrix, b: Matrix| {
+                product(scale, a, b, 0.0, (&mut dqkv[part * d + head * dh..], 3 * d));
+            };
+            into(2, 1.0, p.transposed(), grad);
+            product(1.0, grad, v.transposed(), 0.0, (&mut ds, n));
+            self.score_gradients(&mut ds);
+            if let Some(b) = self.bias {
+                for (&id, ds) in b.ids.iter().zip(&ds) {
+                    dbias[id as usize * b.heads + head] += ds;
                 }
             }
-            dk.fill(0.0);
-            dv.fill(0.0);
-            for i in 0..n {
-                let grad = &grad[i * d + head * dh..][..dh];
-                self.score_gradient(i, grad);
-                let dq = &mut dqkv[i * 3 * d + head * dh..][..dh];
-                for j in 0..n {
-                    math::axpy(self.ds[j] * scale, &self.k[j * dh..][..dh], dq);
-                    math::axpy(self.ds[j], &self.q[i * dh..][..dh], &mut dk[j * dh..][..dh]);
-                    math::axpy(self.p[i * n + j], grad, &mut dv[j * dh..][..dh]);
-                }
-                if let Some(b) = self.bias {
-                    for (&id, ds) in b.ids[i * n..][..n].iter().zip(&self.ds) {
-                        dbias[id as usize * b.heads + head] += ds;
-                    }
-                }
-            }
-            for i in 0..n {
-                dqkv[i * 3 * d + d + head * dh..][..dh].copy_from_slice(&dk[i * dh..][..dh]);
-                dqkv[i * 3 * d + 2 * d + head * dh..][..dh].copy_from_slice(&dv[i * dh..][..dh]);
-            }
+            let ds = Matrix::columns(&ds, n, 0, n);
+            into(0, scale, ds, k);
+            into(1, scale, ds.transposed(), q);
         }
     }
 
-    /// Gradient of row `i` of the scores: ds = p (dp - p . dp) with dp = grad v^T (`transposed` holds v^T).
+    /// From gradients of the probabilities to those of the scores, row by row: ds = p (dp - p . dp).
     #[inline(always)]
-    fn score_gradient(&mut self, i: usize, grad: &[f32]) {
-        let n = self.n;
-        self.ds.fill(0.0);
-        for (c, g) in grad.iter().enumerate() {
-            math::axpy(*g, &self.transposed[c * n..][..n], &mut self.ds);
-        }
-        let p = &self.p[i * n..][..n];
-        let inner = math::dot(p, &self.ds);
-        for (ds, p) in self.ds.iter_mut().zip(p) {
-            *ds = p * (*ds - inner);
+    fn score_gradients(&self, dp: &mut [f32]) {
+        for (dp, p) in dp.chunks_exact_mut(self.n).zip(self.p.chunks_exact(self.n)) {
+            let inner = math::dot(p, dp);
+            for (dp, p) in dp.iter_mut().zip(p) {
+                *dp = p * (*dp - inner);
+            }
         }
     }
 }

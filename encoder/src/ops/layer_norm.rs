@@ -70,8 +70,8 @@ impl CustomOp3 for LayerNorm {
 #[inline(always)]
 fn moments(row: &[f32], eps: f32) -> (f32, f32) {
     let n = row.len() as f32;
-    let mean = row.iter().sum::<f32>() / n;
-    let var = row.iter().map(|x| (x - mean) * (x - mean)).sum::<f32>() / n;
+    let mean = math::sum(row, |x| x) / n;
+    let var = math::sum(row, |x| (x - mean) * (x - mean)) / n;
     (mean, 1.0 / (var + eps).sqrt())
 }
 
@@ -128,22 +128,20 @@ fn backward(
     db: &mut [f32],
 ) {
     let n = weight.len();
+    let mut hat = vec![0.0; n];
     for ((row, grad), dx) in x.chunks_exact(n).zip(grad.chunks_exact(n)).zip(dx.chunks_exact_mut(n))
     {
         let (mean, rstd) = moments(row, eps);
-        let (mut sum, mut sum_hat) = (0.0, 0.0);
         for i in 0..n {
-            let hat = (row[i] - mean) * rstd;
-            let g = grad[i] * weight[i];
-            sum += g;
-            sum_hat += g * hat;
-            dw[i] += grad[i] * hat;
+            hat[i] = (row[i] - mean) * rstd;
+            dx[i] = grad[i] * weight[i];
+            dw[i] += grad[i] * hat[i];
             db[i] += grad[i];
         }
-        let (sum, sum_hat) = (sum / n as f32, sum_hat / n as f32);
+        let mean = math::sum(dx, |g| g) / n as f32;
+        let mean_hat = math::dot(dx, &hat) / n as f32;
         for i in 0..n {
-            let hat = (row[i] - mean) * rstd;
-            dx[i] = rstd * (grad[i] * weight[i] - sum - hat * sum_hat);
+            dx[i] = rstd * (dx[i] - mean - hat[i] * mean_hat);
         }
     }
 }

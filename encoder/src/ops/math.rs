@@ -73,16 +73,41 @@ pub(crate) fn squared_distance(a: &[f32], b: &[f32]) -> f32 {
     lanes.iter().sum::<f32>() + tail
 }
 
+/// Sum of `of(x)`. Sixteen lanes, which vectorise; the order of additions does not depend on the machine.
+#[inline(always)]
+pub(super) fn sum(x: &[f32], of: impl Fn(f32) -> f32) -> f32 {
+    let (chunks, rest) = x.as_chunks::<16>();
+    let mut lanes = [0f32; 16];
+    for chunk in chunks {
+        for i in 0..16 {
+            lanes[i] += of(chunk[i]);
+        }
+    }
+    lanes.iter().sum::<f32>() + rest.iter().map(|&x| of(x)).sum::<f32>()
+}
+
+/// The largest number, in sixteen lanes.
+#[inline(always)]
+fn largest(x: &[f32]) -> f32 {
+    let greater = |a: f32, b: f32| if b > a { b } else { a };
+    let (chunks, rest) = x.as_chunks::<16>();
+    let mut lanes = [f32::NEG_INFINITY; 16];
+    for chunk in chunks {
+        for i in 0..16 {
+            lanes[i] = greater(lanes[i], chunk[i]);
+        }
+    }
+    lanes.iter().chain(rest).fold(f32::NEG_INFINITY, |m, &x| greater(m, x))
+}
+
 /// Turns logits into probabilities in place.
 #[inline(always)]
 pub(super) fn softmax(row: &mut [f32]) {
-    let max = row.iter().fold(f32::NEG_INFINITY, |m, &x| if x > m { x } else { m });
-    let mut sum = 0.0;
+    let max = largest(row);
     for x in row.iter_mut() {
         *x = exp(*x - max);
-        sum += *x;
     }
-    let scale = 1.0 / sum;
+    let scale = 1.0 / sum(row, |x| x);
     for x in row.iter_mut() {
         *x *= scale;
     }

@@ -10,6 +10,7 @@ mod composed;
 mod gelu;
 mod layer_norm;
 mod math;
+mod matmul;
 mod maxsim;
 mod segment;
 
