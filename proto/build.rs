@@ -4,7 +4,8 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message;
 
-const FILES: [&str; 9] = [
+const FILES: [&str; 10] = [
+    "moiety/v1/admin.proto",
     "moiety/v1/answer.proto",
     "moiety/v1/collections.proto",
     "moiety/v1/encoder.proto",

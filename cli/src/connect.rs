@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use moiety_engine::EngineOptions;
 use moiety_rpc::{Client, ServerOptions};
 
 use crate::{
@@ -43,7 +44,14 @@ impl ServerArgs {
     pub(crate) async fn open(&self, data: &Path) -> Result<Connection> {
         let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
         let places = ServerOptions::default().max_in_flight;
-        let local = Local::start(data.to_path_buf(), any_port, &self.model, places).await?;
+        let local = Local::start(
+            data.to_path_buf(),
+            EngineOptions::default(),
+            any_port,
+            &self.model,
+            places,
+        )
+        .await?;
         let client = Client::connect(&local.address.to_string()).await?;
         Ok(Connection { client, local: Some(local) })
     }

@@ -14,13 +14,16 @@ mod explain;
 mod import;
 mod index;
 mod info;
+mod migrate;
 mod model_dir;
 mod plan;
 mod predict;
 mod progress;
 mod reader;
+mod repair;
 mod search;
 mod serve;
+mod snapshot;
 mod structure;
 mod table;
 mod tokenizer;
@@ -63,6 +66,12 @@ enum Command {
     Tokenizer(tokenizer::Args),
     /// Say what a server or a data directory holds.
     Info(info::Args),
+    /// Make, list, verify, move and restore snapshots.
+    Snapshot(snapshot::Args),
+    /// Bring a data directory of an older release to this one's format.
+    Migrate(migrate::Args),
+    /// Say what can be saved of a damaged data directory, and save it.
+    Repair(repair::Args),
 }
 
 fn main() -> ExitCode {
@@ -95,6 +104,9 @@ fn run(command: Command) -> error::Result<()> {
         Command::Index(args) => in_runtime(Box::pin(index::run(args))),
         Command::Info(args) => in_runtime(Box::pin(info::run(args))),
         Command::Convert(args) => convert::run(&args),
+        Command::Snapshot(args) => in_runtime(Box::pin(snapshot::run(args))),
+        Command::Migrate(args) => migrate::run(&args),
+        Command::Repair(args) => repair::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Tokenizer(args) => tokenizer::run(&args),
         Command::Train(args) => train::run(&args),

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
-use moiety_engine::{Engine, EngineOptions};
+use moiety_engine::{Access, Engine, EngineOptions, Start};
 use moiety_rpc::ServerOptions;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
@@ -25,12 +25,32 @@ pub(crate) struct Args {
     /// Most calls at work at once; further ones are refused with a retry delay
     #[arg(long, default_value_t = ServerOptions::default().max_in_flight)]
     max_in_flight: usize,
+    /// Serve for reading only: nothing is written, and what can be read of a damaged directory is served
+    #[arg(long)]
+    read_only: bool,
+    /// Memory for store, vectors and graphs, in MiB; writes beyond it are refused [default: 256 for the store, no bound for
+    /// the rest]
+    #[arg(long)]
+    memory: Option<usize>,
     #[command(flatten)]
     model: ModelArgs,
 }
 
+impl Args {
+    fn options(&self) -> EngineOptions {
+        let options = match self.memory {
+            Some(mebibytes) => EngineOptions::within_memory(mebibytes.saturating_mul(1 << 20)),
+            None => EngineOptions::default(),
+        };
+        let access = if self.read_only { Access::ReadOnly } else { Access::ReadWrite };
+        EngineOptions { access, start: Start::AtOnce, ..options }
+    }
+}
+
 pub(crate) async fn run(args: Args) -> Result<()> {
-    let server = Local::start(args.data, args.listen, &args.model, args.max_in_flight).await?;
+    let options = args.options();
+    let server =
+        Local::start(args.data, options, args.listen, &args.model, args.max_in_flight).await?;
     println!("moiety: serving {} on {} (Ctrl-C stops)", server.data.display(), server.address);
     stop_signal().await;
     println!("moiety: finishing the calls at work");
@@ -50,6 +70,7 @@ impl Local {
     /// Opens the engine and begins to serve; port 0 takes a free one.
     pub(crate) async fn start(
         data: PathBuf,
+        engine: EngineOptions,
         listen: SocketAddr,
         model: &ModelArgs,
         max_in_flight: usize,
@@ -59,7 +80,7 @@ impl Local {
         let listener = TcpListener::bind(listen).await.map_err(busy)?;
         let address = listener.local_addr().map_err(busy)?;
         let (model, dir) = (model.clone(), data.clone());
-        let opened = tokio::task::spawn_blocking(move || open(dir, &model)).await;
+        let opened = tokio::task::spawn_blocking(move || open(dir, engine, &model)).await;
         let (engine, rerank) =
             opened.map_err(|e| CliError::Usage(format!("opening the data failed: {e}")))??;
         let options = ServerOptions { max_in_flight, rerank, ..ServerOptions::default() };
@@ -81,12 +102,23 @@ impl Local {
     }
 }
 
-fn open(data: PathBuf, model: &ModelArgs) -> Result<(Engine, moiety_rpc::RerankDefaults)> {
+fn open(
+    data: PathBuf,
+    options: EngineOptions,
+    model: &ModelArgs,
+) -> Result<(Engine, moiety_rpc::RerankDefaults)> {
     let loaded = model.load()?;
     let heads = model.heads(loaded.encoder.info())?;
     let rerank = rerank_defaults(&loaded);
-    let engine = Engine::open(&data, loaded.encoder, EngineOptions::default())?;
-    Ok((engine.with_heads(heads)?, rerank))
+    let engine = Engine::open(&data, loaded.encoder, options)?.with_heads(heads)?;
+    if let Some(damage) = engine.damage() {
+        eprintln!(
+            "moiety: {} records cannot be read, {} only be read",
+            damage.lost, damage.unsearchable
+        );
+        damage.reasons.iter().for_each(|reason| eprintln!("moiety: {reason}"));
+    }
+    Ok((engine, rerank))
 }
 
 /// Waits for Ctrl-C or SIGTERM.

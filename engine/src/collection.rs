@@ -26,6 +26,9 @@ pub enum Durability {
     /// The write-ahead log is on the disk (`fsync`) before the answer: acknowledged records survive power loss.
     #[default]
     Fsync,
+    /// As `Fsync`, but writers that come together share one sync, which pays where many write at once. A reader may see a
+    /// record in the moment before it is on the disk.
+    Grouped,
     /// The log is with the operating system before the answer: acknowledged records survive a crash of this process,
     /// but the last moments may be lost with the power. Faster for small batches.
     Wal,
@@ -105,8 +108,22 @@ pub struct CollectionStats {
     pub molecules: SideStats,
     /// The index of texts.
     pub texts: SideStats,
-    /// Rough bytes on disk.
+    /// Rough bytes on disk: the collection's share of tables, blobs and log.
     pub disk_bytes: u64,
+    /// What its searches go through.
+    pub readiness: Readiness,
+}
+
+/// What the searches of a collection go through; all of it answers, and `Loading` and `Linking` answer exactly.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Readiness {
+    /// Vectors are read from the store for every search, until they are in memory.
+    Loading,
+    /// Vectors are in memory, and some of them are not linked into the graph yet.
+    Linking,
+    /// All is as it will be.
+    #[default]
+    Ready,
 }
 
 /// One index of a collection.
@@ -114,16 +131,18 @@ pub struct CollectionStats {
 pub struct SideStats {
     /// Live vectors.
     pub vectors: u64,
-    /// Deleted vectors that still take memory until the next open.
+    /// Deleted vectors that still take memory until the next rebuild.
     pub tombstones: u64,
     /// Vectors linked into the graph; the others are searched exactly.
     pub linked: u64,
     /// Rough bytes of memory.
     pub memory_bytes: u64,
+    /// The part of them that is the vectors themselves.
+    pub vector_bytes: u64,
 }
 
 /// A name is safe in paths, in logs and on a command line.
-fn check_name(name: &str) -> Result<()> {
+pub(crate) fn check_name(name: &str) -> Result<()> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
     let good = name.chars().all(allowed) && !name.starts_with('.');
     if good && (1..=MAX_NAME_BYTES).contains(&name.len()) {

@@ -13,6 +13,7 @@ use crate::{
 /// Deletes records; says for each identifier whether it was there. One given twice is there once.
 pub(crate) fn delete(store: &Store, live: &LiveCollection, ids: &[String]) -> Result<Vec<bool>> {
     check_ids(ids)?;
+    store.check_writable()?;
     let writer = live.writer()?;
     let versions = store.view().versions(live.number, ids.iter().map(String::as_str))?;
     let entries = entries_of(store, live, &live.fields.schema(), &versions)?;
@@ -30,14 +31,16 @@ pub(crate) fn delete(store: &Store, live: &LiveCollection, ids: &[String]) -> Re
         }
         there.push(version.is_some());
     }
-    if !gone.is_empty() {
-        batch.write(live.info.config.durability)?;
-    }
+    let ticket = match gone.is_empty() {
+        true => None,
+        false => batch.write_in_turn(live.info.config.durability)?,
+    };
     for version in &gone {
         live.forget(*version);
     }
-    live.set_records(live.records() - gone.len() as u64);
+    live.subtract_records(gone.len() as u64);
     drop(writer);
+    store.wait_for_sync(ticket)?;
     Ok(there)
 }
 

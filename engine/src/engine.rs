@@ -3,40 +3,32 @@
 use std::{
     collections::BTreeMap,
     path::Path,
-    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use moiety_encoder::{Encoder, property::Heads};
 
 use crate::{
-    Acknowledged, CollectionConfig, CollectionInfo, CollectionStats, Durability, ExplainRequest,
-    Explanation, Filter, FilterPlan, IndexInfo, IndexSpec, Record, RecordError, SearchRequest,
-    SearchResponse, StoredRecord, delete,
+    Access, Acknowledged, CollectionConfig, CollectionInfo, CollectionStats, Damage, Durability,
+    EngineOptions, ExplainRequest, Explanation, Filter, FilterPlan, IndexInfo, IndexSpec, Migrated,
+    Patience, Readiness, Record, RecordError, SearchRequest, SearchResponse, Start, StoreUse,
+    StoredRecord,
+    background::{Background, Stop},
+    delete,
     error::{EngineError, Result},
-    explain, index_field,
+    explain, graphs, index_field,
     limits::MAX_COLLECTIONS,
     live::LiveCollection,
     read,
+    rebuild::{self, Manner},
     schema::Schema,
     search,
-    store::{Batch, CollectionId, Store, key::FORMAT_VERSION},
+    store::{self, Batch, CollectionId, Store, key::FORMAT_VERSION},
     upsert,
 };
-
-/// How an engine uses the machine.
-#[derive(Clone, Debug)]
-pub struct EngineOptions {
-    /// Memory for the store's cache of blocks, in bytes.
-    pub cache_bytes: usize,
-    /// Indexes with fewer vectors than this have no graph and are always searched exactly.
-    pub exact_below: usize,
-}
-
-impl Default for EngineOptions {
-    fn default() -> Self {
-        Self { cache_bytes: 256 << 20, exact_below: moiety_index::EXACT_BELOW }
-    }
-}
 
 /// A page of records in the order of their identifiers.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -51,36 +43,116 @@ pub struct Page {
 ///
 /// All methods may be called from many threads at once. Writers of one collection take turns; searches wait for nobody.
 pub struct Engine {
-    store: Store,
+    // Stopped first: its threads use the store.
+    background: Background,
+    pub(crate) store: Arc<Store>,
     encoder: Arc<dyn Encoder>,
     /// What predicts properties; none unless given.
     pub(crate) heads: Heads,
-    options: EngineOptions,
-    collections: RwLock<BTreeMap<String, Arc<LiveCollection>>>,
-    /// Held while the set of collections changes.
+    pub(crate) options: EngineOptions,
+    collections: Arc<RwLock<BTreeMap<String, Arc<LiveCollection>>>>,
+    /// Held while the set of collections or of snapshots changes.
     schema: Mutex<()>,
+    /// Whether a thread rebuilds an index; one at a time does.
+    rebuilding: Arc<AtomicBool>,
 }
 
 impl Engine {
-    /// Opens the directory, making it if need be, and reads all vectors into memory. Graphs are built in the background;
-    /// until they are, search is exact.
+    /// Opens the directory, making it if need be, and reads all vectors into memory, or begins to: see
+    /// [`EngineOptions::start`]. Graphs are built in the background; until they are, search is exact.
     ///
     /// Fails when another process has it open, when it was written in another format, or when a collection was written
-    /// with another model.
+    /// with another model. A damaged file is named; with [`Access::ReadOnly`] the rest opens all the same.
     pub fn open(dir: &Path, encoder: Arc<dyn Encoder>, options: EngineOptions) -> Result<Engine> {
-        let store = Store::open(dir, options.cache_bytes)?;
+        let opened = Self::open_store(Store::open(dir, &options), &encoder, &options);
+        match opened {
+            Err(EngineError::Corrupt { .. }) if options.access == Access::ReadOnly => {
+                Self::open_store(Store::open_damaged(dir, &options), &encoder, &options)
+            }
+            opened => opened,
+        }
+    }
+
+    fn open_store(
+        store: Result<Store>,
+        encoder: &Arc<dyn Encoder>,
+        options: &EngineOptions,
+    ) -> Result<Engine> {
+        let store = Arc::new(store?);
         let mut collections = BTreeMap::new();
         let view = store.view();
         for description in view.collections()? {
-            let live = LiveCollection::described(&description, options.exact_below)?;
+            let live = LiveCollection::described(&description, options.exact_below, &store)?;
             live.check_model(encoder.info())?;
-            let live = live.replay(&view)?;
-            index_field::resume(&store, &live)?;
+            if options.access == Access::ReadWrite {
+                index_field::resume(&store, &live)?;
+            }
             collections.insert(live.info.config.name.clone(), Arc::new(live));
         }
         drop(view);
-        let (collections, schema) = (RwLock::new(collections), Mutex::new(()));
-        Ok(Engine { store, encoder, heads: Heads::default(), options, collections, schema })
+        if options.access == Access::ReadWrite {
+            let named: Vec<CollectionId> = collections.values().map(|live| live.number).collect();
+            store.remove_unnamed(&named)?;
+            graphs::remove_others(store.dir(), &named);
+        }
+        let engine = Engine {
+            background: Background::default(),
+            store,
+            encoder: Arc::clone(encoder),
+            heads: Heads::default(),
+            options: options.clone(),
+            collections: Arc::new(RwLock::new(collections)),
+            schema: Mutex::default(),
+            rebuilding: Arc::default(),
+        };
+        engine.load()?;
+        engine.keep_graphs();
+        Ok(engine)
+    }
+
+    /// Writes graphs to the disk in the background, for the next open.
+    fn keep_graphs(&self) {
+        if self.options.access == Access::ReadOnly {
+            return;
+        }
+        let (store, collections) = (Arc::clone(&self.store), Arc::clone(&self.collections));
+        let all = move || {
+            let collections = collections.read().unwrap_or_else(PoisonError::into_inner);
+            collections.values().cloned().collect()
+        };
+        self.background.spawn("moiety-graphs", move |stop| graphs::keep(&store, all, stop));
+    }
+
+    /// Reads the vectors of all collections, here or in the background.
+    fn load(&self) -> Result<()> {
+        let collections: Vec<_> = self.read_collections().values().cloned().collect();
+        match self.options.start {
+            Start::Loaded => {
+                for live in collections {
+                    rebuild::rebuild(&self.store, &live, Manner::Instead, &Stop::default())?;
+                }
+            }
+            Start::AtOnce => {
+                let store = Arc::clone(&self.store);
+                self.background.spawn("moiety-load", move |stop| {
+                    for live in collections {
+                        // What cannot be read goes on being read from the store, where each search says what is wrong.
+                        let _ = rebuild::rebuild(&store, &live, Manner::Instead, stop);
+                    }
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings a directory of an older release to this program's format; nobody else may have it open.
+    pub fn migrate(dir: &Path) -> Result<Migrated> {
+        store::migrate(dir, &EngineOptions::default())
+    }
+
+    /// What cannot be read, when the directory was opened for reading in spite of damage.
+    pub fn damage(&self) -> Option<&Damage> {
+        self.store.damage()
     }
 
     /// The encoder it was opened with.
@@ -91,7 +163,8 @@ impl Engine {
     /// Makes an empty collection for vectors of the engine's model.
     pub fn create_collection(&self, config: CollectionConfig) -> Result<CollectionInfo> {
         config.check()?;
-        let _turn = self.schema.lock().unwrap_or_else(PoisonError::into_inner);
+        self.store.check_room(0)?;
+        let _turn = self.schema_turn();
         self.check_free(&config.name)?;
         let model = self.encoder.info();
         let schema = Schema::of(&config.indexes)?;
@@ -129,7 +202,7 @@ impl Engine {
 
     /// Removes a collection with all its records.
     pub fn drop_collection(&self, name: &str) -> Result<()> {
-        let _turn = self.schema.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = self.schema_turn();
         let live = self.live(name)?;
         let mut writer = live.writer()?;
         let mut batch = Batch::new(&self.store);
@@ -143,7 +216,28 @@ impl Engine {
     /// How large a collection is, and how ready.
     pub fn stats(&self, name: &str) -> Result<CollectionStats> {
         let live = self.live(name)?;
-        Ok(live.stats(self.store.disk_bytes(live.number)))
+        let weight = |live: &LiveCollection| {
+            self.store.table_bytes(live.number) + live.written_bytes() + live.records()
+        };
+        let all: u64 = self.read_collections().values().map(|live| weight(live)).sum();
+        let disk = self.store.usage().disk_bytes() as f64;
+        let share = weight(&live) as f64 / all.max(1) as f64;
+        Ok(live.stats((disk * share) as u64))
+    }
+
+    /// What the searches of a collection go through; much cheaper than [`Engine::stats`].
+    pub fn readiness(&self, name: &str) -> Result<Readiness> {
+        Ok(self.live(name)?.readiness())
+    }
+
+    /// What the store takes of disk and memory, by component.
+    pub fn usage(&self) -> StoreUse {
+        self.store.usage()
+    }
+
+    /// Memory of all vectors and graphs, in bytes.
+    pub fn index_bytes(&self) -> usize {
+        self.read_collections().values().map(|live| live.memory_bytes()).sum()
     }
 
     /// Makes an index of a field, and comes back when filters use it; writes and searches go on meanwhile.
@@ -173,7 +267,77 @@ impl Engine {
         collection: &str,
         records: Vec<Record>,
     ) -> Result<Vec<std::result::Result<Acknowledged, RecordError>>> {
-        upsert::upsert(&self.store, &self.encoder, &*self.live(collection)?, records)
+        self.upsert_within(collection, records, &Patience::endless())
+    }
+
+    /// As [`Engine::upsert`], unless the caller's patience ends before anything is written.
+    pub fn upsert_within(
+        &self,
+        collection: &str,
+        records: Vec<Record>,
+        patience: &Patience,
+    ) -> Result<Vec<std::result::Result<Acknowledged, RecordError>>> {
+        let live = self.live(collection)?;
+        self.check_memory(&live, records.len())?;
+        let outcomes = upsert::upsert(&self.store, &self.encoder, &live, records, patience)?;
+        self.reclaim(&live);
+        Ok(outcomes)
+    }
+
+    /// Refuses records whose vectors would go beyond the budget of memory.
+    fn check_memory(&self, live: &LiveCollection, records: usize) -> Result<()> {
+        let budget = self.options.index_bytes;
+        if budget == usize::MAX {
+            return Ok(());
+        }
+        let used = self.index_bytes() + records * live.bytes_per_record();
+        if used <= budget {
+            return Ok(());
+        }
+        Err(EngineError::MemoryFull { used, budget })
+    }
+
+    /// Gives the memory of deleted vectors back, in the background, where there are many; one collection at a time.
+    fn reclaim(&self, live: &Arc<LiveCollection>) {
+        if !rebuild::pays(live) || self.rebuilding.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (store, live) = (Arc::clone(&self.store), Arc::clone(live));
+        let (busy, manner) = (Arc::clone(&self.rebuilding), self.manner(&live));
+        let begun = self.background.spawn("moiety-rebuild", move |stop| {
+            // The old indexes, or the store, go on answering where it fails.
+            let _ = rebuild::rebuild(&store, &live, manner, stop);
+            busy.store(false, Ordering::Release);
+        });
+        if !begun {
+            self.rebuilding.store(false, Ordering::Release);
+        }
+    }
+
+    /// New indexes beside the old where the budget allows.
+    fn manner(&self, live: &LiveCollection) -> Manner {
+        let both = self.index_bytes().saturating_add(live.memory_bytes());
+        if both <= self.options.index_bytes { Manner::Beside } else { Manner::Instead }
+    }
+
+    /// Rebuilds the indexes of a collection from the store, now; searches and writes go on meanwhile.
+    pub fn rebuild(&self, collection: &str) -> Result<()> {
+        let live = self.live(collection)?;
+        rebuild::rebuild(&self.store, &live, self.manner(&live), self.background.stop())?;
+        Ok(())
+    }
+
+    /// Merges the files of a collection, so that what was deleted and replaced takes no space on the disk.
+    pub fn compact(&self, collection: &str) -> Result<()> {
+        let live = self.live(collection)?;
+        self.store.check_room(0)?;
+        self.store.compact(live.number)
+    }
+
+    /// Moves all that is in the log alone to tables. Nothing is gained in safety; an open after it reads no log.
+    pub fn flush(&self) -> Result<()> {
+        self.store.check_writable()?;
+        self.store.flush()
     }
 
     /// The records of these identifiers, in order; `None` where there is none.
@@ -183,7 +347,10 @@ impl Engine {
 
     /// Deletes records durably and at once; says for each identifier whether there was one.
     pub fn delete(&self, collection: &str, ids: &[String]) -> Result<Vec<bool>> {
-        delete::delete(&self.store, &*self.live(collection)?, ids)
+        let live = self.live(collection)?;
+        let there = delete::delete(&self.store, &live, ids)?;
+        self.reclaim(&live);
+        Ok(there)
     }
 
     /// Up to `limit` records after `after`, in the order of their identifiers.
@@ -212,7 +379,18 @@ impl Engine {
 
     /// The best records for a query.
     pub fn search(&self, collection: &str, request: &SearchRequest) -> Result<SearchResponse> {
-        search::search(&self.store, self.encoder.as_ref(), &*self.live(collection)?, request)
+        self.search_within(collection, request, &Patience::endless())
+    }
+
+    /// As [`Engine::search`], for as long as the caller waits.
+    pub fn search_within(
+        &self,
+        collection: &str,
+        request: &SearchRequest,
+        patience: &Patience,
+    ) -> Result<SearchResponse> {
+        let live = self.live(collection)?;
+        search::search(&self.store, self.encoder.as_ref(), &live, request, patience)
     }
 
     /// Why a record scores as it does.
@@ -220,7 +398,7 @@ impl Engine {
         explain::explain(&self.store, self.encoder.as_ref(), &*self.live(collection)?, request)
     }
 
-    fn live(&self, name: &str) -> Result<Arc<LiveCollection>> {
+    pub(crate) fn live(&self, name: &str) -> Result<Arc<LiveCollection>> {
         let live = self.read_collections().get(name).cloned();
         live.ok_or_else(|| EngineError::CollectionNotFound { name: name.to_owned() })
     }
@@ -235,6 +413,19 @@ impl Engine {
             return Err(EngineError::invalid("name", reason));
         }
         Ok(())
+    }
+
+    /// The turn to change the set of collections or of snapshots.
+    pub(crate) fn schema_turn(&self) -> MutexGuard<'_, ()> {
+        self.schema.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts collections in place of those of the same names.
+    pub(crate) fn install(&self, restored: Vec<LiveCollection>) {
+        let mut collections = self.write_collections();
+        for live in restored {
+            collections.insert(live.info.config.name.clone(), Arc::new(live));
+        }
     }
 
     fn read_collections(&self) -> RwLockReadGuard<'_, BTreeMap<String, Arc<LiveCollection>>> {

@@ -13,6 +13,10 @@ pub enum ErrorKind {
     AlreadyExists,
     /// The state of the database forbids it: another model, another format, another process.
     Refused,
+    /// Memory or disk is used up; the same call may succeed when there is room.
+    Exhausted,
+    /// The caller went away or its time is over.
+    Cancelled,
     /// Stored bytes are not what was written.
     Corrupt,
     /// A fault of this program, the system or the disk.
@@ -83,23 +87,68 @@ pub enum EngineError {
         /// The collection.
         collection: String,
         /// Fingerprint in the store.
-        stored: String,
+        stored: Box<str>,
         /// Name of the model in the store.
-        stored_name: String,
+        stored_name: Box<str>,
         /// Fingerprint of the encoder given.
-        loaded: String,
+        loaded: Box<str>,
         /// Name of the encoder given.
-        loaded_name: String,
+        loaded_name: Box<str>,
     },
     /// The store was written by another version of this program.
-    #[error(
-        "the store has format version {found}, this program reads version {supported}; use a matching release"
-    )]
+    #[error("the store has format version {found}, this program reads version {supported}; {}", remedy(*found, *supported))]
     UnsupportedFormat {
         /// Version in the store.
         found: u32,
         /// Version of this program.
         supported: u32,
+    },
+    /// Nothing can be written there.
+    #[error("{path} is open for reading only; open it for writing where the disk allows it")]
+    ReadOnly {
+        /// The data directory.
+        path: PathBuf,
+    },
+    /// The disk is nearly full.
+    #[error(
+        "{path} has {free} bytes free and the write needs {needed}, the reserve included; make room, or delete records: \
+         deletions and reads go on"
+    )]
+    DiskFull {
+        /// The data directory.
+        path: PathBuf,
+        /// Bytes free.
+        free: u64,
+        /// Bytes that must be free.
+        needed: u64,
+    },
+    /// The budget of memory for vectors and graphs is used up.
+    #[error(
+        "vectors and graphs take {used} bytes of memory and may take {budget}; delete records and rebuild, or allow more"
+    )]
+    MemoryFull {
+        /// Bytes used, the refused records included.
+        used: usize,
+        /// Bytes allowed.
+        budget: usize,
+    },
+    /// The caller does not want the answer any more.
+    #[error("the call was cancelled")]
+    Cancelled,
+    /// The caller's time is over.
+    #[error("the deadline passed before the answer was found")]
+    DeadlineExceeded,
+    /// No snapshot has this name.
+    #[error("no snapshot named {name:?}; list the snapshots")]
+    SnapshotNotFound {
+        /// The name asked for.
+        name: String,
+    },
+    /// A snapshot of this name exists.
+    #[error("a snapshot named {name:?} exists already; delete it first, or choose another name")]
+    SnapshotExists {
+        /// The name asked for.
+        name: String,
     },
     /// Stored bytes are not what was written.
     #[error("corrupt {what}: {reason}")]
@@ -150,12 +199,16 @@ impl EngineError {
             Self::Index(error) if error.is_callers_fault() => ErrorKind::Invalid,
             Self::CollectionNotFound { .. }
             | Self::RecordNotFound { .. }
-            | Self::IndexNotFound { .. } => ErrorKind::NotFound,
-            Self::CollectionExists { .. } => ErrorKind::AlreadyExists,
-            Self::Locked { .. } | Self::ModelMismatch { .. } | Self::UnsupportedFormat { .. } => {
-                ErrorKind::Refused
-            }
+            | Self::IndexNotFound { .. }
+            | Self::SnapshotNotFound { .. } => ErrorKind::NotFound,
+            Self::CollectionExists { .. } | Self::SnapshotExists { .. } => ErrorKind::AlreadyExists,
+            Self::Locked { .. }
+            | Self::ModelMismatch { .. }
+            | Self::UnsupportedFormat { .. }
+            | Self::ReadOnly { .. } => ErrorKind::Refused,
             Self::NoHeads | Self::Encoder(E::ForeignHead { .. }) => ErrorKind::Refused,
+            Self::DiskFull { .. } | Self::MemoryFull { .. } => ErrorKind::Exhausted,
+            Self::Cancelled | Self::DeadlineExceeded => ErrorKind::Cancelled,
             Self::Corrupt { .. } => ErrorKind::Corrupt,
             Self::Encoder(_) | Self::Index(_) | Self::Store(_) | Self::Io { .. } => {
                 ErrorKind::Internal
@@ -170,6 +223,11 @@ impl EngineError {
     pub(crate) fn corrupt(what: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::Corrupt { what: what.into(), reason: reason.into() }
     }
+}
+
+/// What to do about a store of another version.
+fn remedy(found: u32, supported: u32) -> &'static str {
+    if found < supported { "run `moiety migrate` on it" } else { "use a newer release" }
 }
 
 /// Short for this room's results.

@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn what_a_crash_left_unfinished_is_finished_at_open_and_dropped_where_it_cannot_be() {
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(dir.path(), 1 << 20).unwrap();
+        let store = Store::open(dir.path(), &crate::EngineOptions::default()).unwrap();
         let live = collection();
         fill_store(&store, &live, 1_200);
         let mut schema = Schema::default();
@@ -187,8 +187,7 @@ mod tests {
                 write_chunk(&store, &live, &schema.indexes()[0], &[0, 1, 2]).unwrap();
             }
             let described = live.describe().unwrap();
-            let again = LiveCollection::described(&described, 64).unwrap();
-            let again = again.replay(&store.view()).unwrap();
+            let again = LiveCollection::described(&described, 64, &store).unwrap();
             assert!(again.fields.schema().ready(&Field::parse("n").unwrap()).is_none());
             resume(&store, &again).unwrap();
             let ready = again.fields.schema();

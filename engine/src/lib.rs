@@ -29,6 +29,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod background;
+mod cancel;
 mod check;
 mod collection;
 mod delete;
@@ -41,36 +43,45 @@ mod facts;
 mod fields;
 mod filter;
 mod filter_plan;
+mod graphs;
 mod index_field;
 mod levels;
 pub mod limits;
 mod live;
 mod lookup;
+mod options;
 mod plan;
 mod predict;
 mod prepare;
 mod prints;
 mod query;
 mod read;
+mod rebuild;
 mod record;
+mod repair;
 mod rerank;
+mod scan;
 mod schema;
 mod search;
 mod select;
+mod snapshot;
 mod store;
 mod upsert;
 
+pub use cancel::Patience;
 pub use collection::{
-    CollectionConfig, CollectionInfo, CollectionStats, Durability, HnswParams, Metric, SideStats,
+    CollectionConfig, CollectionInfo, CollectionStats, Durability, HnswParams, Metric, Readiness,
+    SideStats,
 };
 pub use encode::ItemEncodingError;
-pub use engine::{Engine, EngineOptions, Page};
+pub use engine::{Engine, Page};
 pub use error::{EngineError, ErrorKind};
 pub use filter::{Bound, Filter, FilterSyntaxError};
 pub use filter_plan::{AccessPath, ConditionPlan, FilterPlan, Strategy};
 pub use moiety_chem::{PatternStereo, Structure};
 pub use moiety_encoder::property::{Head, HeadPrediction, HeadSpec, Heads, TaskKind};
 pub use moiety_encoder::{Encoder, Encoding, Extent, Level, ModelInfo};
+pub use options::{Access, EngineOptions, FreeSpace, Start};
 pub use predict::Predictions;
 pub use query::{
     Accuracy, Direction, ExplainRequest, Explanation, FilterExplanation, Hit, LevelExplanation,
@@ -80,5 +91,13 @@ pub use query::{
 pub use record::{
     Acknowledged, MoleculeFacts, Record, RecordError, StoredMolecule, StoredRecord, UpsertOutcome,
 };
+pub use repair::{Repaired, repair};
 pub use rerank::level_scores;
 pub use schema::{FieldType, IndexInfo, IndexSpec, IndexState};
+pub use snapshot::{
+    SnapshotCollection, SnapshotFile, SnapshotInfo, SnapshotManifest, SnapshotPart, SnapshotReader,
+    SnapshotWriter, verify_snapshot_folder,
+};
+#[doc(hidden)]
+pub use store::read_any_value;
+pub use store::{Damage, Migrated, StoreUse};

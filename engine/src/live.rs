@@ -1,32 +1,50 @@
 //! A collection in memory: its indexes, and the turn of its writers.
 
-use std::sync::{
-    Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::HashSet,
+    path::Path,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
 };
 
 use moiety_encoder::ModelInfo;
 use moiety_index::{HnswConfig, HnswIndex};
 
 use crate::{
-    CollectionInfo, CollectionStats, HnswParams, Metric, Side, SideStats,
+    CollectionInfo, CollectionStats, HnswParams, Metric, Readiness, Side, SideStats,
     error::{EngineError, Result},
     fields::Fields,
+    graphs,
     schema::Schema,
-    store::{CollectionId, View},
+    store::{CollectionId, Store},
 };
 
 /// An open collection.
 pub(crate) struct LiveCollection {
     pub(crate) number: CollectionId,
     pub(crate) info: CollectionInfo,
-    molecules: HnswIndex,
-    texts: HnswIndex,
-    pub(crate) fields: Fields,
+    exact_below: usize,
+    molecules: RwLock<Arc<HnswIndex>>,
+    texts: RwLock<Arc<HnswIndex>>,
     records: AtomicU64,
+    /// Whether vectors are still to be read, so that searches must read the store.
+    loading: AtomicBool,
+    /// How often the indexes were dropped to be read anew.
+    loads: AtomicU64,
+    /// Bytes written since it was opened.
+    written_bytes: AtomicU64,
+    pub(crate) fields: Fields,
     /// Versions that were hidden since it was opened.
     changes: AtomicU64,
     writer: Mutex<Writer>,
+    /// Vectors in the graphs that are on the disk, by side.
+    saved: [AtomicUsize; 2],
+    /// Held by whoever rebuilds.
+    rebuilding: Mutex<()>,
+    /// Versions forgotten while someone rebuilds.
+    forgotten: Mutex<Option<HashSet<u64>>>,
 }
 
 /// What only one writer at a time may have.
@@ -52,45 +70,44 @@ impl LiveCollection {
         schema: Schema,
         exact_below: usize,
     ) -> Result<Self> {
-        let index = || HnswIndex::new(index_config(&info, exact_below));
+        let index = || HnswIndex::new(index_config(&info, exact_below)).map(Arc::new);
         Ok(Self {
             number,
-            molecules: index()?,
-            texts: index()?,
-            fields: Fields::new(schema),
+            exact_below,
+            molecules: RwLock::new(index()?),
+            texts: RwLock::new(index()?),
             records: AtomicU64::new(0),
+            loading: AtomicBool::new(false),
+            loads: AtomicU64::new(0),
+            written_bytes: AtomicU64::new(0),
+            fields: Fields::new(schema),
             changes: AtomicU64::new(0),
             writer: Mutex::new(Writer { next_version: 0, dropped: false }),
+            saved: Default::default(),
+            rebuilding: Mutex::new(()),
+            forgotten: Mutex::new(None),
             info,
         })
     }
 
-    /// A collection that the store describes, without its records yet.
-    pub(crate) fn described(description: &str, exact_below: usize) -> Result<Self> {
-        let Description { number, info, schema } = serde_json::from_str(description)
-            .map_err(|error| EngineError::corrupt("collection", error.to_string()))?;
-        Self::empty(CollectionId(number), info, schema.restored()?, exact_below)
-    }
-
-    /// Reads its vectors from the store. The graphs are built in the background; until then search is exact.
-    pub(crate) fn replay(mut self, view: &View<'_>) -> Result<Self> {
-        for side in Side::ALL {
-            for entry in view.all_vectors(self.number, side)? {
-                let (version, vector) = entry?;
-                let what = || format!("{} vector of version {version}", side.name());
-                let inserted = self.index(side).insert(version, &vector);
-                inserted.map_err(|error| EngineError::corrupt(what(), error.to_string()))?;
-            }
-        }
+    /// A collection that the store describes. Its vectors are still to be read, by a rebuild; searches read the store.
+    pub(crate) fn described(description: &str, exact_below: usize, store: &Store) -> Result<Self> {
+        let Description { number, info, schema } = parse(description)?;
+        let live = Self::empty(CollectionId(number), info, schema.restored()?, exact_below)?;
+        let view = store.view();
         let mut records = 0;
-        for entry in view.ids(self.number, None)? {
-            self.fields.insert(entry?.1);
+        for entry in view.ids(live.number, None)? {
+            live.fields.insert(entry?.1);
             records += 1;
         }
-        let next_version = view.last_version(self.number)?.map_or(0, |last| last + 1);
-        self.records = AtomicU64::new(records);
-        self.writer = Mutex::new(Writer { next_version, dropped: false });
-        Ok(self)
+        let after_last = view.last_version(live.number)?.map_or(0, |last| last + 1);
+        let next_version = after_last.max(graphs::first_free_version(store.dir(), live.number));
+        Ok(Self {
+            records: AtomicU64::new(records),
+            loading: AtomicBool::new(true),
+            writer: Mutex::new(Writer { next_version, dropped: false }),
+            ..live
+        })
     }
 
     /// What the store should remember of it.
@@ -112,18 +129,98 @@ impl LiveCollection {
         }
         Err(EngineError::ModelMismatch {
             collection: self.info.config.name.clone(),
-            stored: self.info.fingerprint.clone(),
-            stored_name: self.info.model.clone(),
-            loaded: model.fingerprint.clone(),
-            loaded_name: model.name.clone(),
+            stored: self.info.fingerprint.as_str().into(),
+            stored_name: self.info.model.as_str().into(),
+            loaded: model.fingerprint.as_str().into(),
+            loaded_name: model.name.as_str().into(),
         })
     }
 
-    pub(crate) fn index(&self, side: Side) -> &HnswIndex {
+    /// The index of a side as it is now; a rebuild may put another in its place.
+    pub(crate) fn index(&self, side: Side) -> Arc<HnswIndex> {
+        Arc::clone(&self.slot(side).read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// An index of this collection's shape with nothing in it.
+    pub(crate) fn empty_index(&self) -> Result<HnswIndex> {
+        Ok(HnswIndex::new(index_config(&self.info, self.exact_below))?)
+    }
+
+    /// An index of this collection's shape with what a file holds.
+    pub(crate) fn open_index(&self, file: &Path, label: &[u8]) -> Result<HnswIndex> {
+        Ok(HnswIndex::open(index_config(&self.info, self.exact_below), file, label)?)
+    }
+
+    /// Vectors in the graph that is on the disk.
+    pub(crate) fn saved_nodes(&self, side: Side) -> usize {
+        self.saved[side as usize].load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_saved_nodes(&self, side: Side, nodes: usize) {
+        self.saved[side as usize].store(nodes, Ordering::Release);
+    }
+
+    /// Puts new indexes in place of the old, in a writer's turn.
+    pub(crate) fn exchange(&self, molecules: Arc<HnswIndex>, texts: Arc<HnswIndex>) {
+        self.put(Side::Molecule, molecules);
+        self.put(Side::Text, texts);
+        self.loading.store(false, Ordering::Release);
+    }
+
+    /// Drops the indexes; until they are rebuilt, searches read the store.
+    pub(crate) fn load_anew(&self) -> Result<()> {
+        self.loads.fetch_add(1, Ordering::AcqRel);
+        self.loading.store(true, Ordering::Release);
+        for side in Side::ALL {
+            self.put(side, Arc::new(self.empty_index()?));
+        }
+        Ok(())
+    }
+
+    /// Whether searches must read the store, because the vectors are not in memory.
+    pub(crate) fn is_loading(&self) -> bool {
+        self.loading.load(Ordering::Acquire)
+    }
+
+    /// Changes whenever the indexes are dropped: a search that began with another number may have found too little.
+    pub(crate) fn loads(&self) -> u64 {
+        self.loads.load(Ordering::Acquire)
+    }
+
+    /// Waits until nobody else rebuilds.
+    pub(crate) fn rebuild_turn(&self) -> MutexGuard<'_, ()> {
+        self.rebuilding.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on, and until the recording is dropped, what is forgotten is written down.
+    pub(crate) fn record_forgotten(&self) -> Recording<'_> {
+        *self.forgotten.lock().unwrap_or_else(PoisonError::into_inner) = Some(HashSet::new());
+        Recording(self)
+    }
+
+    /// Hides a version from all searches that begin later.
+    pub(crate) fn forget(&self, version: u64) {
+        let mut forgotten = self.forgotten.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(forgotten) = forgotten.as_mut() {
+            forgotten.insert(version);
+        }
+        drop(forgotten);
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        self.fields.remove(version);
+        for side in Side::ALL {
+            self.index(side).remove(version);
+        }
+    }
+
+    fn slot(&self, side: Side) -> &RwLock<Arc<HnswIndex>> {
         match side {
             Side::Molecule => &self.molecules,
             Side::Text => &self.texts,
         }
+    }
+
+    fn put(&self, side: Side, index: Arc<HnswIndex>) {
+        *self.slot(side).write().unwrap_or_else(PoisonError::into_inner) = index;
     }
 
     /// What it is at this moment, its indexes included.
@@ -132,14 +229,6 @@ impl LiveCollection {
         let schema = self.fields.schema();
         info.config.indexes = schema.indexes().iter().map(|index| index.spec.clone()).collect();
         info
-    }
-
-    /// Hides a version from all searches that begin later.
-    pub(crate) fn forget(&self, version: u64) {
-        self.changes.fetch_add(1, Ordering::AcqRel);
-        self.fields.remove(version);
-        self.molecules.remove(version);
-        self.texts.remove(version);
     }
 
     /// Waits for the turn to write; searches never do.
@@ -157,22 +246,75 @@ impl LiveCollection {
         self.changes.load(Ordering::Acquire)
     }
 
+    /// Records now.
     pub(crate) fn records(&self) -> u64 {
         self.records.load(Ordering::Acquire)
     }
 
-    /// To be called in a writer's turn.
-    pub(crate) fn set_records(&self, records: u64) {
-        self.records.store(records, Ordering::Release);
+    pub(crate) fn add_records(&self, records: u64) {
+        self.records.fetch_add(records, Ordering::AcqRel);
+    }
+
+    pub(crate) fn subtract_records(&self, records: u64) {
+        self.records.fetch_sub(records, Ordering::AcqRel);
+    }
+
+    /// Adds to the bytes written since it was opened.
+    pub(crate) fn add_written(&self, bytes: u64) {
+        self.written_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn written_bytes(&self) -> u64 {
+        self.written_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Rough memory of both indexes, in bytes.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        Side::ALL.into_iter().map(|side| self.index(side).memory_bytes()).sum()
+    }
+
+    /// Rough memory that one more record takes, both sides given.
+    pub(crate) fn bytes_per_record(&self) -> usize {
+        let links = 2 * self.info.config.hnsw.m * 40;
+        2 * (self.info.global_dim * size_of::<f32>() + links + 600)
+    }
+
+    pub(crate) fn readiness(&self) -> Readiness {
+        if self.is_loading() {
+            return Readiness::Loading;
+        }
+        let linked = |side| {
+            let index = self.index(side);
+            let points = index.len() + index.tombstones();
+            points < index.config().exact_below || index.linked() > 0
+        };
+        if Side::ALL.into_iter().all(linked) { Readiness::Ready } else { Readiness::Linking }
     }
 
     pub(crate) fn stats(&self, disk_bytes: u64) -> CollectionStats {
         CollectionStats {
             records: self.records(),
-            molecules: side_stats(&self.molecules),
-            texts: side_stats(&self.texts),
+            molecules: side_stats(&self.index(Side::Molecule)),
+            texts: side_stats(&self.index(Side::Text)),
             disk_bytes,
+            readiness: self.readiness(),
         }
+    }
+}
+
+/// Versions forgotten since it began.
+pub(crate) struct Recording<'a>(&'a LiveCollection);
+
+impl Recording<'_> {
+    pub(crate) fn forgotten(&self) -> Vec<u64> {
+        let forgotten = self.0.forgotten.lock().unwrap_or_else(PoisonError::into_inner);
+        forgotten.iter().flatten().copied().collect()
+    }
+}
+
+impl Drop for Recording<'_> {
+    fn drop(&mut self) {
+        *self.0.forgotten.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 
@@ -195,6 +337,30 @@ impl Writer {
     }
 }
 
+/// The number of the collection that the store describes.
+pub(crate) fn number_of(description: &str) -> Result<CollectionId> {
+    Ok(CollectionId(parse(description)?.number))
+}
+
+/// Number and settings of the collection that the store describes.
+pub(crate) fn parse_description(description: &str) -> Result<(CollectionId, CollectionInfo)> {
+    let Description { number, info, .. } = parse(description)?;
+    Ok((CollectionId(number), info))
+}
+
+/// The description of the same collection under another number and name.
+pub(crate) fn renamed(description: &str, number: CollectionId, name: &str) -> Result<String> {
+    let mut described = parse(description)?;
+    described.number = number.0;
+    name.clone_into(&mut described.info.config.name);
+    serde_json::to_string(&described).map_err(|error| EngineError::Store(error.to_string()))
+}
+
+fn parse(description: &str) -> Result<Description> {
+    serde_json::from_str(description)
+        .map_err(|error| EngineError::corrupt("collection", error.to_string()))
+}
+
 fn index_config(info: &CollectionInfo, exact_below: usize) -> HnswConfig {
     let metric = match info.config.metric {
         Metric::Cosine => moiety_index::Metric::Cosine,
@@ -206,7 +372,10 @@ fn index_config(info: &CollectionInfo, exact_below: usize) -> HnswConfig {
 }
 
 fn side_stats(index: &HnswIndex) -> SideStats {
+    let points = index.len() + index.tombstones();
+    let vector_bytes = points * index.config().dim * size_of::<f32>();
     SideStats {
+        vector_bytes: vector_bytes as u64,
         vectors: index.len() as u64,
         tombstones: index.tombstones() as u64,
         linked: index.linked() as u64,

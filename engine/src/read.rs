@@ -10,7 +10,7 @@ use crate::{
     live::LiveCollection,
     plan::{self, Plan},
     select::select,
-    store::{Store, View},
+    store::{CollectionId, Store, View},
 };
 
 /// Records that are in memory at one time beside an answer.
@@ -138,6 +138,16 @@ impl Filler {
         self.page.records.push(record);
         true
     }
+}
+
+/// How many identifiers there are.
+pub(crate) fn count_ids(view: &View<'_>, collection: CollectionId) -> Result<u64> {
+    let mut records = 0;
+    for entry in view.ids(collection, None)? {
+        entry?;
+        records += 1;
+    }
+    Ok(records)
 }
 
 /// How many records pass the filter, and how that was found out.

@@ -6,7 +6,8 @@ use moiety_encoder::Encoder;
 use moiety_index::Neighbor;
 
 use crate::{
-    Accuracy, Filter, Hit, LevelScores, LevelWeights, SearchRequest, SearchResponse, Timings,
+    Accuracy, Filter, Hit, LevelScores, LevelWeights, Patience, SearchRequest, SearchResponse,
+    Timings,
     check::Checker,
     encode_query::{self, Encoded},
     error::{EngineError, Result},
@@ -14,7 +15,7 @@ use crate::{
     limits::{MAX_EF, MAX_LIMIT, MAX_RERANK_CANDIDATES},
     live::LiveCollection,
     plan::{self, Candidates, Plan},
-    read, rerank,
+    read, rerank, scan,
     store::{Store, View},
 };
 
@@ -29,6 +30,7 @@ pub(crate) fn search(
     encoder: &dyn Encoder,
     live: &LiveCollection,
     request: &SearchRequest,
+    patience: &Patience,
 ) -> Result<SearchResponse> {
     let mut clock = Clock::start();
     let mut timings = Timings::default();
@@ -36,11 +38,13 @@ pub(crate) fn search(
     let filter = request.filter.as_ref().map(Filter::prepare).transpose()?;
     let parsed = encode_query::parse(&request.query)?;
     clock.lap(&mut timings.parse);
+    patience.check()?;
     let query = encode_query::encode(store, encoder, live, &parsed)?;
     clock.lap(&mut timings.encode);
     let mut attempt = 1;
     loop {
-        let changes = live.changes();
+        patience.check()?;
+        let (changes, loads) = (live.changes(), live.loads());
         let view = store.view();
         let (plan, checker) = plan(&view, live, request, filter.as_ref())?;
         clock.lap(&mut timings.plan);
@@ -51,10 +55,19 @@ pub(crate) fn search(
         };
         // A limit of zero asks for nothing, whatever the rerank says.
         let wanted = if request.limit == 0 { Candidates { k: 0, ..wanted } } else { wanted };
-        let found = plan::run(plan, live, wanted, checker.as_ref())?;
+        let found = match live.is_loading() {
+            true => None,
+            false => Some(plan::run(plan, live, wanted, checker.as_ref())?),
+        };
+        let found = match found {
+            Some(found) if loads == live.loads() => found,
+            // The vectors are not in memory, or went from it meanwhile.
+            _ => scan::nearest(&store.view(), live, wanted, checker.as_ref(), patience)?,
+        };
         clock.lap(&mut timings.candidates);
+        patience.check()?;
         let now = store.view();
-        let ranked = rank(&now, live, request, &query, &found.neighbors)?;
+        let ranked = rank(&now, live, request, &query, &found.neighbors, patience)?;
         clock.lap(&mut timings.rerank);
         let (hits, lost) = fetch(&now, live, &ranked)?;
         clock.lap(&mut timings.fetch);
@@ -120,12 +133,14 @@ fn rank(
     request: &SearchRequest,
     query: &Encoded,
     candidates: &[Neighbor],
+    patience: &Patience,
 ) -> Result<Vec<Ranked>> {
     let metric = live.index(request.target).config().metric;
     let weights = request.rerank.map_or(LevelWeights::GLOBAL_ONLY, |rerank| rerank.weights);
     let compare_parts = request.rerank.is_some() && !query.levels.is_empty();
     let mut ranked = Vec::with_capacity(candidates.len());
     for candidates in candidates.chunks(RERANK_READ) {
+        patience.check()?;
         let versions: Vec<u64> = candidates.iter().map(|candidate| candidate.id).collect();
         let mut levels = Vec::new();
         if compare_parts {

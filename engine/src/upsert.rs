@@ -11,7 +11,7 @@ use moiety_index::IndexError;
 use rayon::prelude::*;
 
 use crate::{
-    Acknowledged, Record, RecordError, Side, StoredRecord, UpsertOutcome,
+    Acknowledged, Patience, Record, RecordError, Side, StoredRecord, UpsertOutcome,
     error::{EngineError, Result},
     levels,
     limits::MAX_BATCH_RECORDS,
@@ -19,7 +19,7 @@ use crate::{
     prepare::{Draft, encoder_reason, prepare, shown},
     prints::Prints,
     schema::{Entries, Schema},
-    store::{Batch, SideValue, Store, encode_levels, encode_record},
+    store::{Batch, SideValue, Store, Ticket, encode_levels, encode_record},
 };
 
 /// Records whose encodings are in memory at one time.
@@ -44,7 +44,9 @@ pub(crate) fn upsert(
     encoder: &Arc<dyn Encoder>,
     live: &LiveCollection,
     records: Vec<Record>,
+    patience: &Patience,
 ) -> Result<Vec<Outcome>> {
+    store.check_room(0)?;
     if records.len() > MAX_BATCH_RECORDS {
         let reason =
             format!("{} records, allowed are {MAX_BATCH_RECORDS}; split it", records.len());
@@ -55,6 +57,7 @@ pub(crate) fn upsert(
     let mut records = records.into_iter().enumerate();
     loop {
         let chunk: Vec<(usize, Record)> = records.by_ref().take(ENCODE_RECORDS).collect();
+        patience.check()?;
         if chunk.is_empty() {
             break;
         }
@@ -179,7 +182,7 @@ fn commit(
     let ids = standing.iter().map(|record| record.id.as_str());
     let replaced = store.view().versions(live.number, ids)?;
     let gone = entries_of(store, live, &schema, &replaced)?;
-    let versions = write(store, live, &mut writer, &standing, (&replaced, &gone))?;
+    let (versions, ticket) = write(store, live, &mut writer, &standing, (&replaced, &gone))?;
     let created = replaced.iter().filter(|old| old.is_none()).count() as u64;
     for ((record, version), old) in standing.iter().zip(versions).zip(&replaced) {
         for (side, value) in &record.sides {
@@ -190,8 +193,9 @@ fn commit(
             live.forget(*old);
         }
     }
-    live.set_records(live.records() + created);
+    live.add_records(created);
     drop(writer);
+    store.wait_for_sync(ticket)?;
     let known: HashMap<&str, bool> =
         standing.iter().zip(&replaced).map(|(r, old)| (r.id.as_str(), old.is_some())).collect();
     let acknowledged = acknowledge(&ready, known).into_iter();
@@ -236,14 +240,14 @@ pub(crate) fn entries_of(
     Ok(entries.collect())
 }
 
-/// One durable batch with everything.
+/// One batch with everything: durable, or with a ticket to wait for.
 fn write(
     store: &Store,
     live: &LiveCollection,
     writer: &mut Writer,
     records: &[&Ready],
     (replaced, gone): (&[Option<u64>], &[Entries]),
-) -> Result<Vec<u64>> {
+) -> Result<(Vec<u64>, Option<Ticket>)> {
     let mut batch = Batch::new(store);
     let mut versions = Vec::with_capacity(records.len());
     for ((record, old), gone) in records.iter().zip(replaced).zip(gone) {
@@ -262,8 +266,10 @@ fn write(
         }
         versions.push(version);
     }
-    batch.write(live.info.config.durability)?;
-    Ok(versions)
+    store.check_room(batch.bytes())?;
+    live.add_written(batch.bytes());
+    let ticket = batch.write_in_turn(live.info.config.durability)?;
+    Ok((versions, ticket))
 }
 
 fn check_room(live: &LiveCollection, records: usize) -> Result<()> {

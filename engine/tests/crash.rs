@@ -7,7 +7,7 @@
 use std::{
     collections::BTreeSet,
     io::{BufRead, BufReader, Write},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -24,7 +24,11 @@ const WRITE_DIR: &str = "MOIETY_TEST_WRITE_DIR";
 const WRITE_FROM: &str = "MOIETY_TEST_WRITE_FROM";
 const OPEN_DIR: &str = "MOIETY_TEST_OPEN_DIR";
 const BATCH: u64 = 5;
-const ROUNDS: u64 = 8;
+
+/// Kills; `just crash` asks for many.
+fn rounds() -> u64 {
+    std::env::var("MOIETY_CRASH_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(8)
+}
 
 fn child(test: &str, variables: &[(&str, &str)]) -> Child {
     Command::new(std::env::current_exe().unwrap())
@@ -98,9 +102,10 @@ fn what_was_acknowledged_survives_a_kill_at_any_moment() {
     open(dir.path()).create_collection(config).unwrap();
     let mut written = BTreeSet::new();
     let mut next = 0;
-    for round in 0..ROUNDS {
+    for round in 0..rounds() {
         let (last, deleted) =
-            write_and_kill(dir.path(), next, Duration::from_millis(60 + 37 * round));
+            write_and_kill(dir.path(), next, Duration::from_millis(20 + 137 * round % 300));
+        tear(dir.path(), round);
         let engine = open(dir.path());
         let found = all_ids(&engine);
         for batch in next..=last {
@@ -143,6 +148,40 @@ fn write_and_kill(dir: &Path, from: u64, after: Duration) -> (u64, bool) {
     writer.wait().unwrap();
     reader.join().unwrap();
     acknowledgements.iter().last().unwrap_or_else(|| first.unwrap())
+}
+
+/// Does to the files what a crash of the machine may do: garbage after the end of the log, and graphs cut, changed or gone.
+fn tear(dir: &Path, round: u64) {
+    let files = |folder: &Path, end: &str| -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let paths = entries.map(|entry| entry.path());
+        let mut paths: Vec<_> =
+            paths.filter(|path| path.extension().is_some_and(|e| e == end)).collect();
+        paths.sort();
+        paths
+    };
+    if let Some(log) = files(dir, "log").last() {
+        let mut log = std::fs::OpenOptions::new().append(true).open(log).unwrap();
+        // The beginning of a record that was never written to its end.
+        let torn = [[0x5a, 0x11, 0x22, 0x33, 0xff, 0x00, 0x01].as_slice(), &[7; 40]].concat();
+        log.write_all(&torn[..round as usize % torn.len()]).unwrap();
+    }
+    for graph in files(&dir.join("graphs"), "graph") {
+        let mut bytes = std::fs::read(&graph).unwrap();
+        match round % 4 {
+            0 => continue,
+            1 => bytes.truncate(bytes.len() / 2),
+            2 => {
+                let middle = bytes.len() / 2;
+                bytes[middle] ^= 0x10;
+            }
+            _ => {
+                std::fs::remove_file(&graph).unwrap();
+                continue;
+            }
+        }
+        std::fs::write(&graph, bytes).unwrap();
+    }
 }
 
 fn all_ids(engine: &Engine) -> BTreeSet<String> {

@@ -2,12 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops where something fails")]
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fs, path::Path};
 
 use moiety_encoder::{Encoder, HashingEncoder};
 use moiety_engine::{
-    Engine, FieldType, Filter, IndexSpec, LevelWeights, Query, Record, Rerank, SearchRequest, Side,
-    Structure, UpsertOutcome,
+    Engine, FieldType, Filter, IndexSpec, LevelWeights, Patience, Query, Record, Rerank,
+    SearchRequest, Side, Structure, UpsertOutcome,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -36,6 +36,13 @@ enum Step {
     /// Asks in several ways for the records up to a seed.
     Filter(u64),
     Reopen,
+    /// The process dies, and its directory is opened as it lies there.
+    Crash,
+    Rebuild,
+    Flush,
+    Snapshot(u8),
+    /// Back to a snapshot, if it was made.
+    Restore(u8),
 }
 
 #[derive(Clone, Debug)]
@@ -80,6 +87,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (0..INDEXES.len()).prop_map(Step::Index),
         4 => (0..12u64).prop_map(Step::Filter),
         1 => Just(Step::Reopen),
+        1 => Just(Step::Crash),
+        1 => Just(Step::Rebuild),
+        1 => Just(Step::Flush),
+        1 => (0..2u8).prop_map(Step::Snapshot),
+        1 => (0..2u8).prop_map(Step::Restore),
     ];
     prop::collection::vec(step, 1..25)
 }
@@ -245,10 +257,42 @@ fn search(engine: &Engine, model: &Model, request: &SearchRequest, words: &str) 
     }
 }
 
+/// A copy of a directory whose process has just died: what is in files, and nothing else.
+fn left_behind(dir: &Path, to: &Path) {
+    let listed = || -> BTreeMap<_, _> {
+        let entries = fs::read_dir(dir).unwrap().flatten();
+        let files = entries.filter(|entry| entry.file_type().unwrap().is_file());
+        files.filter_map(|entry| Some((entry.file_name(), entry.metadata().ok()?.len()))).collect()
+    };
+    // The store may be merging files just now: a copy counts when nothing changed meanwhile.
+    for _ in 0..100 {
+        let before = listed();
+        let _ = fs::remove_dir_all(to);
+        fs::create_dir_all(to).unwrap();
+        let copied = before.keys().all(|name| fs::copy(dir.join(name), to.join(name)).is_ok());
+        if copied && listed() == before {
+            return;
+        }
+    }
+    panic!("the store never rests");
+}
+
+fn make_snapshot(engine: &Engine, model: &Model, made: &mut BTreeMap<u8, Model>, number: u8) {
+    let name = format!("s{number}");
+    if made.insert(number, model.clone()).is_some() {
+        engine.delete_snapshot(&name).unwrap();
+    }
+    let manifest = engine.create_snapshot(&name).unwrap();
+    assert_eq!(manifest.collections[0].records, model.len() as u64);
+}
+
 fn run(steps: Vec<Step>) {
-    let dir = tempfile::tempdir().unwrap();
-    let mut engine = engine(dir.path());
+    let room = tempfile::tempdir().unwrap();
+    let mut dir = room.path().join("0");
+    let mut engine = engine(&dir);
     let mut model = Model::new();
+    let mut snapshots = BTreeMap::new();
+    let mut lives = 1;
     for step in steps {
         match step {
             Step::Upsert(items) => upsert(&engine, &mut model, &items),
@@ -269,7 +313,32 @@ fn run(steps: Vec<Step>) {
             Step::Filter(seed) => filter(&engine, &model, seed),
             Step::Reopen => {
                 drop(engine);
-                engine = open(dir.path());
+                engine = open(&dir);
+            }
+            Step::Crash => {
+                let next = room.path().join(lives.to_string());
+                lives += 1;
+                left_behind(&dir, &next);
+                engine = open(&next);
+                dir = next;
+                // They lay in a folder that was not copied.
+                snapshots.clear();
+            }
+            Step::Rebuild => {
+                engine.rebuild(NAME).unwrap();
+                let stats = engine.stats(NAME).unwrap();
+                assert_eq!((stats.texts.tombstones, stats.molecules.tombstones), (0, 0));
+            }
+            Step::Flush => engine.flush().unwrap(),
+            Step::Snapshot(number) => {
+                make_snapshot(&engine, &model, &mut snapshots, number);
+            }
+            Step::Restore(number) => {
+                if let Some(then) = snapshots.get(&number) {
+                    let patience = Patience::endless();
+                    engine.restore_snapshot(&format!("s{number}"), None, None, &patience).unwrap();
+                    model = then.clone();
+                }
             }
         }
         let stats = engine.stats(NAME).unwrap();
@@ -280,8 +349,13 @@ fn run(steps: Vec<Step>) {
     }
 }
 
+/// Sequences that are tried; `just soak` asks for many.
+fn cases() -> u32 {
+    std::env::var("MOIETY_MODEL_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(24)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { max_shrink_iters: 200, ..ProptestConfig::with_cases(24) })]
+    #![proptest_config(ProptestConfig { max_shrink_iters: 200, ..ProptestConfig::with_cases(cases()) })]
 
     #[test]
     fn any_sequence_of_calls_gives_what_a_map_gives(steps in steps()) {

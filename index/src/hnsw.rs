@@ -216,6 +216,12 @@ impl HnswIndex {
         Ok(metric.score(metric.distance(&query, &vector)))
     }
 
+    /// The distance that a search with this query finds for this vector.
+    pub fn distance(&self, query: &[f32], vector: &[f32]) -> Result<f32> {
+        let (query, vector) = (self.inner.prepare(query)?, self.inner.prepare(vector)?);
+        Ok(self.inner.config.metric.distance(&query, &vector))
+    }
+
     /// Up to `n` identifiers of live vectors, evenly spread.
     pub fn sample(&self, n: usize) -> Vec<u64> {
         let state = self.inner.state();

@@ -36,7 +36,7 @@ mod tests {
         let mut services: Vec<_> =
             set.file.iter().flat_map(|file| &file.service).map(|service| service.name()).collect();
         services.sort_unstable();
-        assert_eq!(services, ["Collections", "Encoder", "Records", "Search"]);
+        assert_eq!(services, ["Admin", "Collections", "Encoder", "Records", "Search"]);
     }
 
     #[test]

@@ -3,18 +3,20 @@
 //! Messages are those of the wire ([`crate::wire`]); [`crate::convert`] turns payloads to and from JSON. It adds no
 //! retries of its own but in imports.
 
+mod admin;
 mod error;
 mod import;
 
 use std::time::Duration;
 
 use moiety_proto::v1::{
-    self as wire, collections_client::CollectionsClient, encoder_client::EncoderClient,
-    records_client::RecordsClient, search_client::SearchClient,
+    self as wire, admin_client::AdminClient, collections_client::CollectionsClient,
+    encoder_client::EncoderClient, records_client::RecordsClient, search_client::SearchClient,
 };
 use prost::Message;
 use tonic::transport::{Channel, Endpoint};
 
+pub use admin::SnapshotDownload;
 pub use error::{ClientError, FieldViolation};
 pub use import::{ImportOptions, ImportSession};
 
@@ -26,6 +28,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone)]
 pub struct Client {
     address: String,
+    admin: AdminClient<Channel>,
     collections: CollectionsClient<Channel>,
     records: RecordsClient<Channel>,
     search: SearchClient<Channel>,
@@ -57,6 +60,7 @@ impl Client {
     pub fn over(channel: Channel, address: String) -> Self {
         Self {
             address,
+            admin: AdminClient::new(channel.clone()).max_decoding_message_size(MAX_RESPONSE_BYTES),
             collections: CollectionsClient::new(channel.clone())
                 .max_decoding_message_size(MAX_RESPONSE_BYTES),
             records: RecordsClient::new(channel.clone())

@@ -13,6 +13,7 @@ mod payload;
 mod predict;
 mod query;
 mod record;
+mod snapshot;
 mod vector;
 
 pub use collection::{collection_to_wire, config_from_wire, stats_to_wire};
@@ -28,6 +29,9 @@ pub use query::{
     search_stages,
 };
 pub use record::{record_from_wire, stored_record_to_wire, structure_from_wire};
+pub use snapshot::{
+    part_from_wire, part_to_wire, snapshot_info_to_wire, snapshot_to_wire, usage_to_wire,
+};
 pub use vector::{asked_dtype, matrix_to_wire, vector_from_wire, vector_to_wire};
 
 /// The enum value of a number, if this server knows it.

@@ -1,19 +1,25 @@
 //! The one door to the engine: a bounded number of calls, each on a blocking thread, each with a deadline and a clock.
 //!
 //! A call that finds no free place is refused at once with a delay after which to try again; it never queues, so a busy
-//! server answers fast. Engine work that has begun is always finished, also when the client has gone.
+//! server answers fast. Bytes are bounded as calls are: of requests at work and of answers that their clients have not read.
+//! Work for a client that has gone ends where the engine next looks; a write that has begun is always finished.
 
 use std::{sync::Arc, time::Instant};
 
-use moiety_engine::Engine;
+use moiety_engine::{Engine, Patience};
 use moiety_proto::v1 as wire;
+use prost::Message;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tonic::{Request, Response, Status};
 
 use crate::{
     deadline::deadline,
-    status::{busy, deadline_exceeded, panicked, shutting_down},
+    held::Held,
+    status::{busy, deadline_exceeded, out_of_bytes, panicked, shutting_down},
 };
+
+/// Bytes are counted in units of this many.
+const UNIT_BYTES: usize = 1024;
 
 /// What every service shares.
 #[derive(Clone)]
@@ -21,12 +27,28 @@ pub(crate) struct Edge {
     engine: Arc<Engine>,
     places: Arc<Semaphore>,
     places_total: usize,
+    /// Room for requests at work and answers that are not read yet, in units.
+    room: Arc<Semaphore>,
+    room_total: usize,
     draining: watch::Receiver<bool>,
 }
 
 impl Edge {
-    pub(crate) fn new(engine: Arc<Engine>, places: usize, draining: watch::Receiver<bool>) -> Self {
-        Self { engine, places: Arc::new(Semaphore::new(places)), places_total: places, draining }
+    pub(crate) fn new(
+        engine: Arc<Engine>,
+        places: usize,
+        bytes: usize,
+        draining: watch::Receiver<bool>,
+    ) -> Self {
+        let room_total = (bytes / UNIT_BYTES).clamp(1, u32::MAX as usize);
+        Self {
+            engine,
+            places: Arc::new(Semaphore::new(places)),
+            places_total: places,
+            room: Arc::new(Semaphore::new(room_total)),
+            room_total,
+            draining,
+        }
     }
 
     /// Answers a unary call with what `work` makes of it.
@@ -36,35 +58,99 @@ impl Edge {
         work: impl FnOnce(&Engine, Q, &Clock) -> Result<A, Status> + Send + 'static,
     ) -> Result<Response<A>, Status>
     where
-        Q: Send + 'static,
-        A: Send + 'static,
+        Q: Message + 'static,
+        A: Message + 'static,
+    {
+        let work = move |engine: &Engine, request, clock: &Clock, _: &Patience| {
+            work(engine, request, clock)
+        };
+        self.answer_patiently(request, work).await
+    }
+
+    /// As [`Edge::answer`], with work that looks at the caller's patience: it ends with the deadline, and when the call
+    /// is cancelled.
+    pub(crate) async fn answer_patiently<Q, A>(
+        &self,
+        request: Request<Q>,
+        work: impl FnOnce(&Engine, Q, &Clock, &Patience) -> Result<A, Status> + Send + 'static,
+    ) -> Result<Response<A>, Status>
+    where
+        Q: Message + 'static,
+        A: Message + 'static,
     {
         let clock = Clock::start();
         let deadline = deadline(request.metadata());
         let place =
             Arc::clone(&self.places).try_acquire_owned().map_err(|_| busy(self.places_total))?;
         let request = request.into_inner();
-        let done = self.blocking(place, move |engine| work(engine, request, &clock));
+        let room = self.take_room(request.encoded_len())?;
+        let patience = deadline.map_or_else(Patience::endless, |at| Patience::until(at.into_std()));
+        // Dropped with this call, also when nobody waits for it any more.
+        let ending = Ending(patience.clone());
+        let done = self.blocking(place, move |engine| {
+            let _room = room;
+            work(engine, request, &clock, &patience)
+        });
         let answer = match deadline {
             None => done.await,
             Some(at) => tokio::time::timeout_at(at, done).await.unwrap_or(Err(deadline_exceeded())),
         };
+        drop(ending);
         match &answer {
             Ok(_) => tracing::debug!(time = ?clock.began.elapsed(), "answered"),
             Err(status) => {
                 tracing::debug!(code = ?status.code(), reason = status.message(), "refused")
             }
         }
-        answer.map(Response::new)
+        self.respond(answer?)
     }
 
-    /// Waits for a free place and does `work` there: for streams, which are held back by waiting.
+    /// An answer that takes room until the client has read it.
+    fn respond<A: Message>(&self, answer: A) -> Result<Response<A>, Status> {
+        let bytes = answer.encoded_len();
+        let mut response = Response::new(answer);
+        // Small answers are let through: to refuse them would save nothing.
+        if bytes > Held::PIECE_BYTES {
+            response.extensions_mut().insert(Held::new(self.take_room(bytes)?));
+        }
+        Ok(response)
+    }
+
+    /// Room for so many bytes, or all there is where that is less.
+    fn take_room(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Status> {
+        let room = Arc::clone(&self.room).try_acquire_many_owned(self.units(bytes));
+        room.map_err(|_| out_of_bytes(self.room_total * UNIT_BYTES))
+    }
+
+    fn units(&self, bytes: usize) -> u32 {
+        bytes.div_ceil(UNIT_BYTES).min(self.room_total) as u32
+    }
+
+    /// Waits for a free place and for room for so many bytes, and does `work` there: for streams, which are held back by
+    /// waiting.
     pub(crate) async fn wait_and_do<A: Send + 'static>(
         &self,
+        bytes: usize,
         work: impl FnOnce(&Engine) -> Result<A, Status> + Send + 'static,
     ) -> Result<A, Status> {
+        let room = Arc::clone(&self.room).acquire_many_owned(self.units(bytes)).await;
+        let room = room.map_err(|_| shutting_down())?;
         let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| shutting_down())?;
+        let work = move |engine: &Engine| {
+            let _room = room;
+            work(engine)
+        };
         self.blocking(place, work).await
+    }
+
+    /// The engine, for work that is no short call.
+    pub(crate) fn engine(&self) -> Arc<Engine> {
+        Arc::clone(&self.engine)
+    }
+
+    /// Whether the server has begun to shut down.
+    pub(crate) fn is_draining(&self) -> bool {
+        *self.draining.borrow()
     }
 
     /// Comes back when the server begins to shut down.
@@ -84,6 +170,15 @@ impl Edge {
             work(&engine)
         });
         task.await.unwrap_or_else(|error| Err(panicked(&error)))
+    }
+}
+
+/// Ends a caller's patience when it is dropped.
+struct Ending(Patience);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.cancel();
     }
 }
 

@@ -4,7 +4,9 @@
 //! fast client back and memory stays bounded. What is acknowledged is durable; a client resumes after the last
 //! acknowledged sequence number.
 
+use moiety_engine::Patience;
 use moiety_proto::v1::{self as wire, import_request::Message};
+use prost::Message as _;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
@@ -76,7 +78,7 @@ async fn opened(edge: &Edge, first: Option<wire::ImportRequest>) -> Result<Strin
         }
     };
     named(&start.collection, "start.collection")?;
-    edge.wait_and_do(move |engine| {
+    edge.wait_and_do(0, move |engine| {
         engine.collection(&start.collection).map_err(|error| engine_status(&error))?;
         Ok(start.collection)
     })
@@ -109,8 +111,9 @@ fn chunk_after(last: u64, request: wire::ImportRequest) -> Result<wire::ImportCh
 
 async fn write(edge: &Edge, collection: String, chunk: wire::ImportChunk) -> Answer {
     let clock = Clock::start();
-    edge.wait_and_do(move |engine| {
-        let written = upsert(engine, &collection, chunk.records)?;
+    edge.wait_and_do(chunk.encoded_len(), move |engine| {
+        let patience = Patience::endless();
+        let written = upsert(engine, &collection, chunk.records, &patience)?;
         Ok(wire::ImportResponse {
             durable_sequence: chunk.sequence,
             created: written.created,

@@ -14,23 +14,29 @@
 //! # }
 //! ```
 
+mod admin;
 mod client;
 mod collections;
 pub mod convert;
 mod deadline;
 mod edge;
 mod encoder;
+mod held;
 mod import;
 pub mod limits;
 mod predict;
+mod readiness;
 mod records;
 mod refusal;
 mod search;
 mod server;
 mod status;
+mod transfer;
 mod upsert;
 
-pub use client::{Client, ClientError, FieldViolation, ImportOptions, ImportSession};
+pub use client::{
+    Client, ClientError, FieldViolation, ImportOptions, ImportSession, SnapshotDownload,
+};
 pub use convert::RerankDefaults;
 pub use moiety_proto::v1 as wire;
 /// A payload on the wire, a JSON object in the form of `google.protobuf.Struct`.

@@ -1,6 +1,6 @@
 //! The `Records` service, but for the import stream (`import.rs`).
 
-use moiety_engine::Engine;
+use moiety_engine::{Engine, Patience};
 use moiety_proto::v1::{self as wire, records_server::Records};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
@@ -36,7 +36,7 @@ impl Records for RecordsService {
         &self,
         request: Request<wire::UpsertRequest>,
     ) -> Result<Response<wire::UpsertResponse>, Status> {
-        self.edge.answer(request, write).await
+        self.edge.answer_patiently(request, write).await
     }
 
     async fn import(
@@ -79,9 +79,10 @@ fn write(
     engine: &Engine,
     request: wire::UpsertRequest,
     clock: &Clock,
+    patience: &Patience,
 ) -> Result<wire::UpsertResponse, Status> {
     let collection = named(&request.collection, "collection")?;
-    let written = upsert(engine, collection, request.records)?;
+    let written = upsert(engine, collection, request.records, patience)?;
     Ok(wire::UpsertResponse {
         created: written.created,
         replaced: written.replaced,

@@ -1,6 +1,6 @@
 //! The `Search` service.
 
-use moiety_engine::Engine;
+use moiety_engine::{Engine, Patience};
 use moiety_proto::v1::{self as wire, search_server::Search};
 use tonic::{Request, Response, Status};
 
@@ -33,9 +33,10 @@ impl Search for SearchService {
         request: Request<wire::QueryRequest>,
     ) -> Result<Response<wire::QueryResponse>, Status> {
         let defaults = self.defaults;
-        let work =
-            move |engine: &Engine, request, clock: &Clock| query(engine, request, clock, &defaults);
-        self.edge.answer(request, work).await
+        let work = move |engine: &Engine, request, clock: &Clock, patience: &Patience| {
+            query(engine, request, &defaults, clock, patience)
+        };
+        self.edge.answer_patiently(request, work).await
     }
 
     async fn explain(
@@ -53,12 +54,15 @@ impl Search for SearchService {
 fn query(
     engine: &Engine,
     request: wire::QueryRequest,
-    clock: &Clock,
     defaults: &RerankDefaults,
+    clock: &Clock,
+    patience: &Patience,
 ) -> Result<wire::QueryResponse, Status> {
     let (collection, search) = query_from_wire(request, defaults)?;
     let collection = named(&collection, "collection")?;
-    let found = engine.search(collection, &search).map_err(|error| engine_status(&error))?;
+    let found = engine
+        .search_within(collection, &search, patience)
+        .map_err(|error| engine_status(&error))?;
     let coverage = match found.exact {
         true => wire::Coverage::Exact,
         false => wire::Coverage::Approximate,

@@ -6,8 +6,8 @@ use moiety_engine::Engine;
 use moiety_proto::{
     FILE_DESCRIPTOR_SET,
     v1::{
-        collections_server::CollectionsServer, encoder_server::EncoderServer,
-        records_server::RecordsServer, search_server::SearchServer,
+        admin_server::AdminServer, collections_server::CollectionsServer,
+        encoder_server::EncoderServer, records_server::RecordsServer, search_server::SearchServer,
     },
 };
 use tokio::{net::TcpListener, sync::watch};
@@ -19,8 +19,9 @@ use tonic_health::{ServingStatus, pb::health_server, server::HealthReporter};
 use tower::util::MapResponseLayer;
 
 use crate::{
-    collections::CollectionsService, convert::RerankDefaults, edge::Edge, encoder::EncoderService,
-    limits::MAX_MESSAGE_BYTES, records::RecordsService, refusal, search::SearchService,
+    admin::AdminService, collections::CollectionsService, convert::RerankDefaults, edge::Edge,
+    encoder::EncoderService, held, limits::MAX_MESSAGE_BYTES, readiness, records::RecordsService,
+    refusal, search::SearchService,
 };
 
 /// Most calls open at once on one connection, those that are refused or wait included.
@@ -31,6 +32,9 @@ const MAX_STREAMS: u32 = 1_024;
 pub struct ServerOptions {
     /// Most engine calls at work at once; one beyond is refused with RESOURCE_EXHAUSTED. At least one.
     pub max_in_flight: usize,
+    /// Most bytes of requests at work and of answers that clients have not read; what goes beyond is refused with
+    /// RESOURCE_EXHAUSTED. A single message larger than this still goes through alone.
+    pub max_bytes_in_flight: usize,
     /// How long calls may take to finish once shutdown has begun; what is not done by then is cut.
     pub drain_timeout: Duration,
     /// How queries are reranked that leave it to the server: settings of the model that is served.
@@ -41,6 +45,7 @@ impl Default for ServerOptions {
     fn default() -> Self {
         Self {
             max_in_flight: 64,
+            max_bytes_in_flight: 256 << 20,
             drain_timeout: Duration::from_secs(30),
             rerank: RerankDefaults::default(),
         }
@@ -81,8 +86,14 @@ pub async fn run(
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<Drained, ServeError> {
     let (drain, draining) = watch::channel(false);
-    let edge = Edge::new(engine, options.max_in_flight.max(1), draining.clone());
+    let edge = Edge::new(
+        Arc::clone(&engine),
+        options.max_in_flight.max(1),
+        options.max_bytes_in_flight,
+        draining.clone(),
+    );
     let reporter = healthy().await;
+    let reporting = tokio::spawn(readiness::report(engine, reporter.clone(), draining.clone()));
     let health = health_server::HealthServer::new(
         tonic_health::server::HealthService::from_health_reporter(reporter.clone()),
     );
@@ -91,6 +102,7 @@ pub async fn run(
         .max_concurrent_streams(Some(MAX_STREAMS))
         .http2_keepalive_interval(Some(Duration::from_secs(60)))
         .layer(MapResponseLayer::new(refusal::restate_response))
+        .layer(MapResponseLayer::new(held::hold))
         .add_service(health)
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)
@@ -107,6 +119,10 @@ pub async fn run(
                 .max_decoding_message_size(MAX_MESSAGE_BYTES),
         )
         .add_service(
+            AdminServer::new(AdminService::new(edge.clone()))
+                .max_decoding_message_size(MAX_MESSAGE_BYTES),
+        )
+        .add_service(
             EncoderServer::new(EncoderService::new(edge))
                 .max_decoding_message_size(MAX_MESSAGE_BYTES),
         );
@@ -118,6 +134,8 @@ pub async fn run(
         end_watches(reporter).await;
         // Nobody listens only if no call is at work.
         let _ = drain.send(true);
+        // It takes back the health of collections, so that their watches end too.
+        let _ = reporting.await;
     };
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     tokio::select! {
@@ -132,9 +150,10 @@ pub async fn run(
     }
 }
 
-fn services() -> [&'static str; 5] {
+fn services() -> [&'static str; 6] {
     [
         "",
+        AdminServer::<AdminService>::NAME,
         CollectionsServer::<CollectionsService>::NAME,
         RecordsServer::<RecordsService>::NAME,
         SearchServer::<SearchService>::NAME,

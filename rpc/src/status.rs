@@ -22,6 +22,12 @@ pub(crate) fn engine_status(error: &EngineError) -> Status {
         ErrorKind::NotFound => Status::not_found(message),
         ErrorKind::AlreadyExists => Status::already_exists(message),
         ErrorKind::Refused => Status::failed_precondition(message),
+        // No retry delay: it is not over in a moment.
+        ErrorKind::Exhausted => Status::resource_exhausted(message),
+        ErrorKind::Cancelled => match error {
+            EngineError::DeadlineExceeded => deadline_exceeded(),
+            _ => Status::cancelled(message),
+        },
         ErrorKind::Corrupt => {
             tracing::error!(%message, "corrupt data");
             Status::data_loss(message)
@@ -59,6 +65,17 @@ pub(crate) fn deadline_exceeded() -> Status {
         "the deadline of the call passed before the answer was ready; a write may still have been done; ask for less, \
          or allow more time",
     )
+}
+
+/// Requests at work and answers that were not read take all the memory they may.
+pub(crate) fn out_of_bytes(most: usize) -> Status {
+    let message = format!(
+        "the server is busy: requests at work and answers that clients have not read take {most} bytes, as many as they \
+         may; read answers, and try again in {} ms",
+        RETRY_DELAY.as_millis()
+    );
+    let details = ErrorDetails::with_retry_info(Some(RETRY_DELAY));
+    Status::with_error_details(Code::ResourceExhausted, message, details)
 }
 
 /// The server is going away.

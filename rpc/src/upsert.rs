@@ -1,6 +1,6 @@
 //! Writing a batch, shared by `Upsert` and `Import`: good records are stored, bad ones come back with their positions.
 
-use moiety_engine::{Engine, UpsertOutcome};
+use moiety_engine::{Engine, Patience, UpsertOutcome};
 use moiety_proto::v1 as wire;
 use tonic::Status;
 
@@ -23,6 +23,7 @@ pub(crate) fn upsert(
     engine: &Engine,
     collection: &str,
     records: Vec<wire::Record>,
+    patience: &Patience,
 ) -> Result<Written, Status> {
     check_count(records.len(), MAX_BATCH, "records")?;
     let mut written = Written::default();
@@ -42,7 +43,8 @@ pub(crate) fn upsert(
         engine.collection(collection).map_err(|error| engine_status(&error))?;
         return Ok(written);
     }
-    let outcomes = engine.upsert(collection, taken).map_err(|error| engine_status(&error))?;
+    let outcomes =
+        engine.upsert_within(collection, taken, patience).map_err(|error| engine_status(&error))?;
     for (outcome, position) in outcomes.into_iter().zip(positions) {
         match outcome.map(|acknowledged| acknowledged.outcome) {
             Ok(UpsertOutcome::Created) => written.created += 1,

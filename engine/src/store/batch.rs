@@ -7,7 +7,9 @@ use super::{
     frame::Writer,
     key::{Family, NEXT_COLLECTION, collection_key},
     posting::FieldValue,
-    store_error, value, write_options,
+    settings::{store_error, write_options},
+    sync::Ticket,
+    value,
 };
 use crate::{Durability, Side, error::Result, prints::Prints};
 
@@ -124,6 +126,16 @@ impl<'a> Batch<'a> {
     /// Removes a collection and all its keys.
     pub(crate) fn remove_collection(&mut self, name: &str, collection: CollectionId) -> Result<()> {
         self.delete(Family::Meta, collection_key(name))?;
+        self.remove_contents(collection)
+    }
+
+    /// Bytes as another store had them.
+    pub(crate) fn put_raw(&mut self, family: Family, key: Vec<u8>, value: &[u8]) -> Result<()> {
+        self.put(family, key, value)
+    }
+
+    /// Removes all keys of a collection but its description.
+    pub(crate) fn remove_contents(&mut self, collection: CollectionId) -> Result<()> {
         for family in Family::DATA {
             let cf = self.store.family(family)?;
             self.writes.delete_range_cf(cf, collection.start(), collection.end());
@@ -131,9 +143,23 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
+    /// Bytes of all keys and values.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.writes.size_in_bytes() as u64
+    }
+
+    /// When this returns, all is as durable as asked; a ticket says what is still to be waited for before that.
+    pub(crate) fn write_in_turn(self, durability: Durability) -> Result<Option<Ticket>> {
+        self.store.check_writable()?;
+        let options = write_options(durability == Durability::Fsync);
+        self.store.db.write_opt(self.writes, &options).map_err(store_error)?;
+        Ok((durability == Durability::Grouped).then(|| self.store.sync.ticket()))
+    }
+
     /// When this returns, all is as durable as asked.
     pub(crate) fn write(self, durability: Durability) -> Result<()> {
-        self.store.db.write_opt(self.writes, &write_options(durability)).map_err(store_error)
+        let store = self.store;
+        store.wait_for_sync(self.write_in_turn(durability)?)
     }
 
     fn put(&mut self, family: Family, key: Vec<u8>, value: &[u8]) -> Result<()> {

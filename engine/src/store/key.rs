@@ -62,7 +62,7 @@ impl Family {
 }
 
 /// Number of a collection; it is never given twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct CollectionId(pub(crate) u32);
 
 impl CollectionId {
@@ -87,6 +87,11 @@ impl CollectionId {
 
     pub(crate) fn side_key(self, side: Side, version: u64) -> Vec<u8> {
         [&self.side_start(side)[..], &version.to_be_bytes()].concat()
+    }
+
+    /// The key that this collection has where another has `key`.
+    pub(crate) fn own_key(self, key: &[u8]) -> Vec<u8> {
+        [&self.0.to_be_bytes()[..], key.get(4..).unwrap_or_default()].concat()
     }
 
     /// First key of one side of the collection.

@@ -4,62 +4,126 @@
 //! the values mean to a search is the business of others.
 
 mod batch;
+mod checkpoint;
+mod files;
 mod frame;
 pub(crate) mod key;
+mod lock;
+mod migrate;
 mod posting;
+mod salvage;
+mod settings;
+mod space;
+mod sync;
 mod value;
 mod view;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub(crate) use batch::{Batch, SideValue};
+pub(crate) use checkpoint::{is_incidental, remove_incidental};
+pub use files::StoreUse;
 pub(crate) use key::CollectionId;
+pub use migrate::Migrated;
+pub(crate) use migrate::migrate;
 pub(crate) use posting::{End, FieldValue, KeyRange};
-use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType,
-    DBRecoveryMode, Options, Range, WriteOptions,
-};
+use rocksdb::{ColumnFamily, DB, Range};
+pub use salvage::Damage;
+pub(crate) use salvage::relist;
+pub(crate) use space::Space;
+pub(crate) use sync::Ticket;
+pub use value::read_any_value;
 pub(crate) use value::{encode_levels, encode_record};
 pub(crate) use view::View;
 
 use self::{
     frame::FrameError,
     key::{FORMAT, FORMAT_VERSION, Family},
+    lock::{DirectoryLock, unwritable},
+    salvage::Salvage,
+    settings::{Memory, open_error, store_error, write_options},
+    sync::SharedSync,
 };
 use crate::{
-    Durability,
+    Access, Durability, EngineOptions,
     error::{EngineError, Result},
 };
-
-/// Memory for writes that are not in files yet, over all families.
-const WRITE_BUFFER_BYTES: usize = 128 << 20;
-/// Level vectors of at least this size stay where they were written when files are merged.
-const BLOB_BYTES: u64 = 1024;
-/// Longest log that an open after a crash has to read; families that write little are flushed to keep it.
-const LOG_BYTES: u64 = 256 << 20;
-const BLOCK_BYTES: usize = 16 << 10;
-const BLOOM_BITS: f64 = 10.0;
 
 /// An open data directory.
 pub(crate) struct Store {
     db: DB,
+    dir: PathBuf,
+    access: Access,
+    memory: Memory,
+    space: Space,
+    sync: SharedSync,
+    /// What can be read, where the directory is damaged.
+    salvage: Option<Salvage>,
+    // Let go last.
+    _lock: DirectoryLock,
 }
 
 impl Store {
-    /// Opens the directory, making it if need be; fails while another process has it open.
-    pub(crate) fn open(dir: &Path, cache_bytes: usize) -> Result<Self> {
-        check_directory(dir)?;
-        std::fs::create_dir_all(dir)
-            .map_err(|source| EngineError::Io { path: dir.to_owned(), source })?;
-        let cache = Cache::new_lru_cache(cache_bytes);
-        let families = Family::ALL.map(|family| {
-            ColumnFamilyDescriptor::new(family.name(), family_options(family, &cache))
-        });
-        let db = DB::open_cf_descriptors(&database_options(), dir, families)
-            .map_err(|error| open_error(dir, &error))?;
-        let store = Self { db };
-        store.check_format()?;
+    /// Opens the directory, making it if need be and allowed; fails while another process has it open.
+    pub(crate) fn open(dir: &Path, options: &EngineOptions) -> Result<Self> {
+        let store = Self::open_any_format(dir, options)?;
+        match store.format()? {
+            FORMAT_VERSION => Ok(store),
+            found => Err(EngineError::UnsupportedFormat { found, supported: FORMAT_VERSION }),
+        }
+    }
+
+    fn open_any_format(dir: &Path, options: &EngineOptions) -> Result<Self> {
+        let lock = prepare_directory(dir, options.access)?;
+        let memory = Memory::new(options);
+        let (settings, families) = (memory.database(), memory.families());
+        let db = match options.access {
+            Access::ReadWrite => DB::open_cf_descriptors(&settings, dir, families),
+            Access::ReadOnly => DB::open_cf_descriptors_read_only(&settings, dir, families, false),
+        };
+        let db = db.map_err(|error| open_error(dir, error))?;
+        let store = Self::assemble(db, dir, options, memory, lock);
+        store.begin_format()?;
         Ok(store)
+    }
+
+    /// Opens what can be read of a damaged directory.
+    pub(crate) fn open_damaged(dir: &Path, options: &EngineOptions) -> Result<Self> {
+        let lock = prepare_directory(dir, Access::ReadOnly)?;
+        let memory = Memory::new(options);
+        let (settings, families) = (memory.salvaging(), memory.families());
+        let db = DB::open_cf_descriptors_read_only(&settings, dir, families, false)
+            .map_err(|error| open_error(dir, error))?;
+        let options = EngineOptions { access: Access::ReadOnly, ..options.clone() };
+        let mut store = Self::assemble(db, dir, &options, memory, lock);
+        match store.format()? {
+            FORMAT_VERSION => {}
+            found => {
+                return Err(EngineError::UnsupportedFormat { found, supported: FORMAT_VERSION });
+            }
+        }
+        store.salvage = Some(Salvage::of(&store)?);
+        Ok(store)
+    }
+
+    fn assemble(
+        db: DB,
+        dir: &Path,
+        options: &EngineOptions,
+        memory: Memory,
+        lock: DirectoryLock,
+    ) -> Self {
+        let space = Space::new(dir.to_owned(), options.free_space.clone(), options.reserve_bytes);
+        Self {
+            db,
+            dir: dir.to_owned(),
+            access: options.access,
+            memory,
+            space,
+            sync: SharedSync::default(),
+            salvage: None,
+            _lock: lock,
+        }
     }
 
     /// Reads that all see the same moment.
@@ -67,8 +131,58 @@ impl Store {
         View::new(self)
     }
 
-    /// Rough bytes of a collection in files.
-    pub(crate) fn disk_bytes(&self, collection: CollectionId) -> u64 {
+    /// Where it lies.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// What cannot be read, when it was opened in spite of damage.
+    pub(crate) fn damage(&self) -> Option<&Damage> {
+        self.salvage.as_ref().map(|salvage| &salvage.damage)
+    }
+
+    /// Says whether anything may be written, deletions included.
+    pub(crate) fn check_writable(&self) -> Result<()> {
+        match (self.access, self.sync.failure()) {
+            (Access::ReadOnly, _) => Err(EngineError::ReadOnly { path: self.dir.clone() }),
+            (_, Some(reason)) => Err(EngineError::Store(format!(
+                "an earlier sync failed, so nothing more is written until the directory is opened again: {reason}"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Says whether this many bytes of new records may be written.
+    pub(crate) fn check_room(&self, bytes: u64) -> Result<()> {
+        self.check_writable()?;
+        self.space.check(bytes)
+    }
+
+    /// Comes back when what the ticket stands for is on the disk.
+    pub(crate) fn wait_for_sync(&self, ticket: Option<Ticket>) -> Result<()> {
+        let Some(ticket) = ticket else { return Ok(()) };
+        let sync = || self.db.flush_wal(true).map_err(|error| error.to_string());
+        self.sync.wait(ticket, sync).map_err(EngineError::Store)
+    }
+
+    /// Moves what is in the log alone to files.
+    pub(crate) fn flush(&self) -> Result<()> {
+        Family::ALL
+            .into_iter()
+            .try_for_each(|family| self.db.flush_cf(self.family(family)?).map_err(store_error))
+    }
+
+    /// Merges the files of a collection, so that what was deleted and replaced takes no space.
+    pub(crate) fn compact(&self, collection: CollectionId) -> Result<()> {
+        for family in Family::DATA {
+            let (start, end) = (collection.start(), collection.end());
+            self.db.compact_range_cf(self.family(family)?, Some(start), Some(end));
+        }
+        Ok(())
+    }
+
+    /// Rough bytes of a collection in tables; what is in the log alone or in blobs is not in it.
+    pub(crate) fn table_bytes(&self, collection: CollectionId) -> u64 {
         let (start, end) = (collection.start(), collection.end());
         let sizes = Family::DATA.map(|family| {
             let range = Range::new(&start, &end);
@@ -79,107 +193,84 @@ impl Store {
         sizes.iter().sum()
     }
 
+    /// Removes what collections without a name have left: of a restore that was killed, or a drop.
+    pub(crate) fn remove_unnamed(&self, named: &[CollectionId]) -> Result<()> {
+        let next = self.view().next_collection()?;
+        for number in (0..next.0).map(CollectionId).filter(|number| !named.contains(number)) {
+            if self.view().holds(number)? {
+                self.remove_contents(number)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes all keys of a collection but its description.
+    pub(crate) fn remove_contents(&self, collection: CollectionId) -> Result<()> {
+        let mut batch = Batch::new(self);
+        batch.remove_contents(collection)?;
+        batch.write(Durability::Wal)
+    }
+
     fn family(&self, family: Family) -> Result<&ColumnFamily> {
         let missing = || EngineError::corrupt("store", format!("no family {:?}", family.name()));
         self.db.cf_handle(family.name()).ok_or_else(missing)
     }
 
-    /// A new store is given this program's format; an old one must have it.
-    fn check_format(&self) -> Result<()> {
-        match self.db.get(FORMAT).map_err(store_error)? {
-            None => {
-                let version = FORMAT_VERSION.to_be_bytes();
-                let options = write_options(Durability::Fsync);
-                self.db.put_opt(FORMAT, version, &options).map_err(store_error)
-            }
-            Some(bytes) => match <[u8; 4]>::try_from(bytes.as_slice()).map(u32::from_be_bytes) {
-                Ok(FORMAT_VERSION) => Ok(()),
-                Ok(found) => {
-                    Err(EngineError::UnsupportedFormat { found, supported: FORMAT_VERSION })
-                }
-                Err(_) => Err(EngineError::corrupt("format version", "it is not four bytes")),
-            },
+    /// A new store is given this program's format.
+    fn begin_format(&self) -> Result<()> {
+        let there = self.db.get(FORMAT).map_err(store_error)?.is_some();
+        if there || self.access == Access::ReadOnly {
+            return Ok(());
         }
+        self.put_format(FORMAT_VERSION)
+    }
+
+    fn put_format(&self, version: u32) -> Result<()> {
+        self.db.put_opt(FORMAT, version.to_be_bytes(), &write_options(true)).map_err(store_error)
+    }
+
+    /// The format version of everything in it.
+    fn format(&self) -> Result<u32> {
+        let bytes = self.db.get(FORMAT).map_err(store_error)?;
+        let Some(bytes) = bytes else {
+            return Err(EngineError::corrupt("format version", "it is missing"));
+        };
+        let bytes = <[u8; 4]>::try_from(bytes.as_slice());
+        bytes
+            .map(u32::from_be_bytes)
+            .map_err(|_| EngineError::corrupt("format version", "it is not four bytes"))
     }
 }
 
-/// Refuses to scatter a store among the files of something else.
-fn check_directory(dir: &Path) -> Result<()> {
+/// Checks that the directory is a store's or can become one, and takes its lock.
+fn prepare_directory(dir: &Path, access: Access) -> Result<DirectoryLock> {
+    let there = check_directory(dir)?;
+    if access == Access::ReadWrite {
+        std::fs::create_dir_all(dir).map_err(|source| unwritable(dir, source))?;
+    } else if !there {
+        let reason = format!("{} holds no database to read", dir.display());
+        return Err(EngineError::invalid("data directory", reason));
+    }
+    DirectoryLock::take(dir, access)
+}
+
+/// Refuses to scatter a store among the files of something else; says whether a store is there.
+fn check_directory(dir: &Path) -> Result<bool> {
     let refuse = |reason: &str| {
         Err(EngineError::invalid("data directory", format!("{} {reason}", dir.display())))
     };
     if dir.is_file() {
         return refuse("is a file, not a directory");
     }
-    let Ok(entries) = std::fs::read_dir(dir) else { return Ok(()) };
+    let Ok(entries) = std::fs::read_dir(dir) else { return Ok(false) };
     let names: Vec<_> = entries.flatten().map(|entry| entry.file_name()).collect();
     let is_store = names.iter().any(|name| name == "CURRENT" || name == "LOCK");
-    let foreign = |name: &std::ffi::OsString| name != "lost+found";
+    let ours = ["lost+found", lock::LOCK_FILE, crate::snapshot::FOLDER, crate::graphs::FOLDER];
+    let foreign = |name: &std::ffi::OsString| !ours.iter().any(|ours| name == ours);
     if !is_store && names.iter().any(foreign) {
         return refuse("holds files that are not Moiety's; name an empty or a new directory");
     }
-    Ok(())
-}
-
-fn write_options(durability: Durability) -> WriteOptions {
-    let mut options = WriteOptions::default();
-    options.set_sync(durability == Durability::Fsync);
-    options
-}
-
-fn database_options() -> Options {
-    let mut options = Options::default();
-    options.create_if_missing(true);
-    options.create_missing_column_families(true);
-    let cores = std::thread::available_parallelism().map_or(1, |n| n.get() as i32);
-    options.set_max_background_jobs(cores.clamp(2, 8));
-    options.set_db_write_buffer_size(WRITE_BUFFER_BYTES);
-    options.set_max_total_wal_size(LOG_BYTES);
-    options.set_max_open_files(512);
-    options.set_keep_log_file_num(4);
-    options.set_bytes_per_sync(1 << 20);
-    // A log cut off by a crash is expected; one that is damaged before its end is an error, not a loss in silence.
-    options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
-    options
-}
-
-fn family_options(family: Family, cache: &Cache) -> Options {
-    let mut blocks = BlockBasedOptions::default();
-    blocks.set_block_cache(cache);
-    blocks.set_block_size(BLOCK_BYTES);
-    blocks.set_cache_index_and_filter_blocks(true);
-    if family == Family::Ids {
-        blocks.set_bloom_filter(BLOOM_BITS, false);
-    }
-    let mut options = Options::default();
-    options.set_block_based_table_factory(&blocks);
-    let compression = match family {
-        Family::Records => DBCompressionType::Lz4,
-        _ => DBCompressionType::None,
-    };
-    options.set_compression_type(compression);
-    if family == Family::Levels {
-        options.set_enable_blob_files(true);
-        options.set_min_blob_size(BLOB_BYTES);
-        options.set_enable_blob_gc(true);
-    }
-    options
-}
-
-fn open_error(dir: &Path, error: &rocksdb::Error) -> EngineError {
-    let text = error.to_string();
-    if text.contains("LOCK") && text.contains("lock") {
-        EngineError::Locked { path: dir.to_owned(), reason: text }
-    } else {
-        store_error(error.clone())
-    }
-}
-
-fn store_error(error: rocksdb::Error) -> EngineError {
-    match error.kind() {
-        rocksdb::ErrorKind::Corruption => EngineError::corrupt("store", error.to_string()),
-        _ => EngineError::Store(error.to_string()),
-    }
+    Ok(is_store)
 }
 
 fn frame_error(what: impl FnOnce() -> String) -> impl FnOnce(FrameError) -> EngineError {
@@ -194,7 +285,7 @@ mod tests {
     const COLLECTION: CollectionId = CollectionId(3);
 
     fn store(dir: &Path) -> Store {
-        Store::open(dir, 1 << 20).unwrap()
+        Store::open(dir, &EngineOptions::default()).unwrap()
     }
 
     fn put(store: &Store, family: Family, key: Vec<u8>, value: &[u8]) {
@@ -205,7 +296,7 @@ mod tests {
     fn a_store_of_another_format_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         put(&store(dir.path()), Family::Meta, FORMAT.to_vec(), &99u32.to_be_bytes());
-        let error = Store::open(dir.path(), 1 << 20).err().unwrap();
+        let error = Store::open(dir.path(), &EngineOptions::default()).err().unwrap();
         assert!(matches!(error, EngineError::UnsupportedFormat { found: 99, .. }), "{error}");
         assert_eq!(error.kind(), ErrorKind::Refused);
     }

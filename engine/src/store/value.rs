@@ -138,6 +138,19 @@ pub(crate) fn decode_located_levels(value: &[u8]) -> Result<Levels> {
     Ok(levels)
 }
 
+/// Reads bytes as every kind of value; for the fuzzer, which wants to see no panic.
+pub fn read_any_value(bytes: &[u8]) {
+    let mut writer = Writer::new();
+    writer.raw(bytes.iter().copied());
+    // With and without a checksum that fits, or the fuzzer would see nothing but the checksum.
+    for value in [bytes, &writer.seal()] {
+        let _ = decode_record(value);
+        let _ = decode_vector(value);
+        let _ = decode_levels(value);
+        let _ = decode_located_levels(value);
+    }
+}
+
 fn encode_row(writer: &mut Writer, row: &[f32]) {
     let largest = row.iter().fold(0f32, |largest, x| largest.max(x.abs()));
     let scale = if largest > 0.0 { largest / 127.0 } else { 1.0 };

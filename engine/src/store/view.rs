@@ -1,5 +1,7 @@
 //! Reads that all see the same moment of the store.
 
+use std::ops::Bound;
+
 use rocksdb::{DB, Direction, IteratorMode, ReadOptions, SnapshotWithThreadMode};
 
 use super::{
@@ -8,7 +10,9 @@ use super::{
     frame_error,
     key::{COLLECTION_PREFIX, Family, NEXT_COLLECTION, id_of, version_of},
     posting::KeyRange,
-    store_error, value,
+    salvage::Readable,
+    settings::store_error,
+    value,
 };
 use crate::{
     Side, StoredRecord,
@@ -18,7 +22,9 @@ use crate::{
 };
 
 /// A key and its value.
-type Entry = (Box<[u8]>, Box<[u8]>);
+pub(crate) type Entry = (Box<[u8]>, Box<[u8]>);
+/// What is read one after another.
+type Each<'v, T> = Box<dyn Iterator<Item = Result<T>> + 'v>;
 
 /// A moment of the store; it holds no lock, and later writes do not change it.
 pub(crate) struct View<'a> {
@@ -37,11 +43,26 @@ impl<'a> View<'a> {
         collection: CollectionId,
         ids: impl IntoIterator<Item = &'i str>,
     ) -> Result<Vec<Option<u64>>> {
-        let keys: Vec<_> = ids.into_iter().map(|id| collection.id_key(id)).collect();
-        self.multi_get(Family::Ids, &keys, |bytes| match version_of(bytes) {
+        let ids: Vec<&str> = ids.into_iter().collect();
+        let keys: Vec<_> = ids.iter().map(|id| collection.id_key(id)).collect();
+        let decode = |bytes: &[u8]| match version_of(bytes) {
             Some(version) if bytes.len() == 8 => Ok(version),
             _ => Err(EngineError::corrupt("identifier", "its version is not eight bytes")),
-        })
+        };
+        let Some(readable) = self.readable(collection) else {
+            return self.multi_get(Family::Ids, &keys, decode);
+        };
+        let found = self.each(Family::Ids, &keys, decode)?;
+        let known = |id: &str| readable.ids.get(id).copied();
+        let versions = ids.iter().zip(found);
+        versions
+            .map(|(id, found)| found.or_else(|error| known(id).map(Some).ok_or(error)))
+            .collect()
+    }
+
+    /// What can be read of a collection in a damaged directory; `None` where nothing is damaged.
+    pub(crate) fn readable(&self, collection: CollectionId) -> Option<&'a Readable> {
+        self.store.salvage.as_ref()?.readable(collection)
     }
 
     pub(crate) fn version(&self, collection: CollectionId, id: &str) -> Result<Option<u64>> {
@@ -57,6 +78,25 @@ impl<'a> View<'a> {
         self.multi_get(Family::Records, &keys, decode_record)
     }
 
+    /// One result a version.
+    pub(crate) fn each_record(
+        &self,
+        collection: CollectionId,
+        versions: &[u64],
+    ) -> Vec<Result<Option<StoredRecord>>> {
+        let keys: Vec<_> = versions.iter().map(|&v| collection.record_key(v)).collect();
+        match self.each(Family::Records, &keys, decode_record) {
+            Ok(records) => records.collect(),
+            Err(error) => vec![Err(error)],
+        }
+    }
+
+    /// The stored bytes under a key.
+    pub(crate) fn raw(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        let keys = [key.to_vec()];
+        Ok(self.multi_get(family, &keys, |bytes| Ok(bytes.to_vec()))?.pop().flatten())
+    }
+
     pub(crate) fn vector(
         &self,
         collection: CollectionId,
@@ -65,6 +105,16 @@ impl<'a> View<'a> {
     ) -> Result<Option<Vec<f32>>> {
         let keys = [collection.side_key(side, version)];
         Ok(self.multi_get(Family::Vectors, &keys, decode_vector)?.pop().flatten())
+    }
+
+    pub(crate) fn vectors(
+        &self,
+        collection: CollectionId,
+        side: Side,
+        versions: &[u64],
+    ) -> Result<Vec<Option<Vec<f32>>>> {
+        let keys: Vec<_> = versions.iter().map(|&v| collection.side_key(side, v)).collect();
+        self.multi_get(Family::Vectors, &keys, decode_vector)
     }
 
     /// Level vectors without extents.
@@ -99,20 +149,25 @@ impl<'a> View<'a> {
         &self,
         collection: CollectionId,
         after: Option<&str>,
-    ) -> Result<impl Iterator<Item = Result<(String, u64)>> + '_> {
+    ) -> Result<Each<'_, (String, u64)>> {
+        if let Some(readable) = self.readable(collection) {
+            let after = after.map_or(Bound::Unbounded, Bound::Excluded);
+            let ids = readable.ids.range::<str, _>((after, Bound::Unbounded));
+            return Ok(Box::new(ids.map(|(id, version)| Ok((id.clone(), *version)))));
+        }
         let start = match after {
             // The smallest key greater than that of `after`.
             Some(id) => [collection.id_key(id), vec![0]].concat(),
             None => collection.start(),
         };
         let entries = self.range(Family::Ids, start, collection.end())?;
-        Ok(entries.map(|entry| {
+        Ok(Box::new(entries.map(|entry| {
             let (key, value) = entry?;
             match (id_of(&key), version_of(&value)) {
                 (Some(id), Some(version)) => Ok((id.to_owned(), version)),
                 _ => Err(EngineError::corrupt("identifier", "its key or version is malformed")),
             }
-        }))
+        })))
     }
 
     /// Fingerprints of molecules; absent for a version without a molecule, or from before there were any.
@@ -146,22 +201,34 @@ impl<'a> View<'a> {
         Ok(entries.map(|entry| version_of_key(&entry?.0)))
     }
 
-    /// All global vectors of a side, in the order of their versions.
-    pub(crate) fn all_vectors(
+    /// Global vectors of a side from this version on, in the order of their versions.
+    pub(crate) fn vectors_from(
         &self,
         collection: CollectionId,
         side: Side,
-    ) -> Result<impl Iterator<Item = Result<(u64, Vec<f32>)>> + '_> {
-        let (start, end) = (collection.side_start(side), collection.side_end(side));
+        first: u64,
+    ) -> Result<Each<'_, (u64, Vec<f32>)>> {
+        if let Some(readable) = self.readable(collection) {
+            let versions = readable.whole.iter().filter(move |version| **version >= first);
+            let vector = move |&version: &u64| {
+                let vector = self.vector(collection, side, version).transpose();
+                vector.map(|vector| vector.map(|vector| (version, vector)))
+            };
+            return Ok(Box::new(versions.filter_map(vector)));
+        }
+        let (start, end) = (collection.side_key(side, first), collection.side_end(side));
         let entries = self.range(Family::Vectors, start, end)?;
-        Ok(entries.map(|entry| {
+        Ok(Box::new(entries.map(|entry| {
             let (key, value) = entry?;
             Ok((version_of_key(&key)?, decode_vector(&value)?))
-        }))
+        })))
     }
 
     /// The largest version of a collection.
     pub(crate) fn last_version(&self, collection: CollectionId) -> Result<Option<u64>> {
+        if let Some(readable) = self.readable(collection) {
+            return Ok(readable.ids.values().max().copied());
+        }
         let mut options = self.options();
         options.set_iterate_lower_bound(collection.start());
         options.set_iterate_upper_bound(collection.end());
@@ -196,6 +263,26 @@ impl<'a> View<'a> {
         }
     }
 
+    /// Whether any key of the collection is there.
+    pub(crate) fn holds(&self, collection: CollectionId) -> Result<bool> {
+        for family in Family::DATA {
+            let mut entries = self.range(family, collection.start(), collection.end())?;
+            if entries.next().transpose()?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Every key and value of a collection in one family, as they are stored.
+    pub(crate) fn stored(
+        &self,
+        family: Family,
+        collection: CollectionId,
+    ) -> Result<impl Iterator<Item = Result<Entry>> + '_> {
+        self.range(family, collection.start(), collection.end())
+    }
+
     fn options(&self) -> ReadOptions {
         let mut options = ReadOptions::default();
         options.set_snapshot(&self.snapshot);
@@ -208,12 +295,23 @@ impl<'a> View<'a> {
         keys: &[Vec<u8>],
         decode: impl Fn(&[u8]) -> Result<T>,
     ) -> Result<Vec<Option<T>>> {
+        self.each(family, keys, decode)?.collect()
+    }
+
+    /// One result a key.
+    fn each<T>(
+        &self,
+        family: Family,
+        keys: &[Vec<u8>],
+        decode: impl Fn(&[u8]) -> Result<T>,
+    ) -> Result<impl Iterator<Item = Result<Option<T>>>> {
         let cf = self.store.family(family)?;
-        let values =
-            self.store.db.batched_multi_get_cf_opt(cf, keys, false, &self.options()).into_iter();
-        values
-            .map(|value| value.map_err(store_error)?.map(|bytes| decode(&bytes)).transpose())
-            .collect()
+        let values = self.store.db.batched_multi_get_cf_opt(cf, keys, false, &self.options());
+        let decoded = move |value: std::result::Result<Option<_>, rocksdb::Error>| {
+            let value: Option<rocksdb::DBPinnableSlice<'_>> = value.map_err(store_error)?;
+            value.map(|bytes| decode(&bytes)).transpose()
+        };
+        Ok(values.into_iter().map(decoded))
     }
 
     fn range(

@@ -2,7 +2,7 @@
 
 use moiety_engine::{
     CollectionConfig, CollectionInfo, CollectionStats, Durability, HnswParams, IndexSpec, Metric,
-    SideStats,
+    Readiness, SideStats,
 };
 use moiety_proto::v1 as wire;
 
@@ -57,6 +57,7 @@ pub fn stats_to_wire(stats: &CollectionStats) -> wire::CollectionStatsResponse {
         molecules: Some(side_to_wire(stats.molecules)),
         texts: Some(side_to_wire(stats.texts)),
         disk_bytes: stats.disk_bytes,
+        readiness: readiness_to_wire(stats.readiness).into(),
         info: None,
     }
 }
@@ -67,6 +68,15 @@ fn side_to_wire(side: SideStats) -> wire::SideStats {
         tombstones: side.tombstones,
         linked: side.linked,
         memory_bytes: side.memory_bytes,
+        vector_bytes: side.vector_bytes,
+    }
+}
+
+fn readiness_to_wire(readiness: Readiness) -> wire::Readiness {
+    match readiness {
+        Readiness::Loading => wire::Readiness::Loading,
+        Readiness::Linking => wire::Readiness::Linking,
+        Readiness::Ready => wire::Readiness::Ready,
     }
 }
 
@@ -113,11 +123,12 @@ fn durability_from_wire(value: i32, field: &str) -> Result<Durability, ConvertEr
     match known_enum::<wire::Durability>(value) {
         Some(wire::Durability::Unspecified) => Ok(Durability::default()),
         Some(wire::Durability::Fsync) => Ok(Durability::Fsync),
+        Some(wire::Durability::Grouped) => Ok(Durability::Grouped),
         Some(wire::Durability::Wal) => Ok(Durability::Wal),
         None => Err(ConvertError::UnknownEnum {
             field: field.into(),
             value,
-            known: "DURABILITY_FSYNC, DURABILITY_WAL",
+            known: "DURABILITY_FSYNC, DURABILITY_GROUPED, DURABILITY_WAL",
         }),
     }
 }
@@ -125,6 +136,7 @@ fn durability_from_wire(value: i32, field: &str) -> Result<Durability, ConvertEr
 fn durability_to_wire(durability: Durability) -> wire::Durability {
     match durability {
         Durability::Fsync => wire::Durability::Fsync,
+        Durability::Grouped => wire::Durability::Grouped,
         Durability::Wal => wire::Durability::Wal,
     }
 }

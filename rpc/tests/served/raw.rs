@@ -19,6 +19,20 @@ pub async fn call(url: &str, method: &'static str, body: Vec<u8>) -> Result<Vec<
     grpc.unary(Request::new(body), path, Bytes).await.map(tonic::Response::into_inner)
 }
 
+/// Calls a unary method and reads nothing of the answer.
+pub async fn begin(
+    url: &str,
+    method: &'static str,
+    request: impl prost::Message,
+) -> tonic::Streaming<Vec<u8>> {
+    let channel = Channel::from_shared(url.to_owned()).unwrap().connect().await.unwrap();
+    let mut grpc = Grpc::new(channel);
+    grpc.ready().await.unwrap();
+    let path = PathAndQuery::from_static(method);
+    let request = Request::new(request.encode_to_vec());
+    grpc.server_streaming(request, path, Bytes).await.unwrap().into_inner()
+}
+
 /// Messages of an import, in order, as they are.
 pub async fn import(
     url: &str,

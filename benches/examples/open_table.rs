@@ -1,0 +1,93 @@
+//! Time from the start of an open to the first answer, with the graph on the disk and without, and bytes by component.
+//!
+//! ```text
+//! cargo run --workspace --example open_table -- [records]
+//! ```
+//!
+//! Texts are encoded by hashing, so that the making of the data is not the bench. Times are of a warm page cache.
+
+#![allow(clippy::print_stdout, reason = "a bench prints")]
+
+use std::{
+    path::Path,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use moiety_encoder::HashingEncoder;
+use moiety_engine::{
+    CollectionConfig, Durability, Engine, EngineError, EngineOptions, Query, Readiness, Record,
+    SearchRequest, Side, Start,
+};
+
+const DIM: usize = 256;
+const CHUNK: usize = 2_000;
+const NAME: &str = "texts";
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+fn text(n: usize) -> String {
+    let words = ["acid", "dye", "sugar", "salt", "plant", "drug", "metal", "odour", "wine", "base"];
+    let word = |shift: u32| words[(n.wrapping_mul(2_654_435_761) >> shift) % words.len()];
+    format!("{} {} {} number {n}", word(3), word(11), word(19))
+}
+
+fn open(dir: &Path) -> std::result::Result<Engine, EngineError> {
+    let options = EngineOptions { start: Start::AtOnce, ..EngineOptions::default() };
+    Engine::open(dir, Arc::new(HashingEncoder::new(DIM)), options)
+}
+
+fn wait_until_ready(engine: &Engine) -> Result<()> {
+    while engine.readiness(NAME)? != Readiness::Ready {
+        thread::sleep(Duration::from_millis(1));
+    }
+    Ok(())
+}
+
+fn fill(dir: &Path, records: usize) -> Result<()> {
+    let engine = open(dir)?;
+    let config = CollectionConfig { durability: Durability::Wal, ..CollectionConfig::named(NAME) };
+    engine.create_collection(config)?;
+    for from in (0..records).step_by(CHUNK) {
+        let record =
+            |n: usize| Record { id: n.to_string(), text: Some(text(n)), ..Record::default() };
+        engine.upsert(NAME, (from..records.min(from + CHUNK)).map(record).collect())?;
+    }
+    wait_until_ready(&engine)?;
+    let used = engine.usage();
+    println!(
+        "{records} texts of {DIM} numbers; bytes: {used:?}, indexes {}\n",
+        engine.index_bytes()
+    );
+    Ok(())
+}
+
+/// Milliseconds to an open engine, to the first answer, and to vectors in memory with their graph.
+fn measure(dir: &Path) -> Result<[f64; 3]> {
+    let began = Instant::now();
+    let ms = || began.elapsed().as_secs_f64() * 1e3;
+    let engine = open(dir)?;
+    let opened = ms();
+    let found = engine.search(NAME, &SearchRequest::new(Query::Text(text(7)), Side::Text, 10))?;
+    assert_eq!(found.hits[0].record.id, "7");
+    let answered = ms();
+    wait_until_ready(&engine)?;
+    Ok([opened, answered, ms()])
+}
+
+fn main() -> Result<()> {
+    let records = std::env::args().nth(1).map_or(Ok(60_000), |records| records.parse())?;
+    let dir = tempfile::tempdir()?;
+    fill(dir.path(), records)?;
+    println!("| | open, ms | first answer, ms | graph ready, ms |");
+    println!("|---|---:|---:|---:|");
+    for (what, graph) in [("graph on the disk", true), ("no graph on the disk", false)] {
+        if !graph {
+            std::fs::remove_dir_all(dir.path().join("graphs"))?;
+        }
+        let [opened, answered, ready] = measure(dir.path())?;
+        println!("| {what} | {opened:.0} | {answered:.0} | {ready:.0} |");
+    }
+    Ok(())
+}

@@ -1,0 +1,55 @@
+//! Threads that work beside the callers, and end before the engine does.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+};
+
+/// Says to work in the background that it should end.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// The threads of one engine; dropping it stops them and waits for them.
+#[derive(Default)]
+pub(crate) struct Background {
+    stop: Stop,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Background {
+    /// The sign that all of them look at.
+    pub(crate) fn stop(&self) -> &Stop {
+        &self.stop
+    }
+
+    /// Begins work in a thread of its own; false where the system has no thread to give.
+    pub(crate) fn spawn(&self, name: &str, work: impl FnOnce(&Stop) + Send + 'static) -> bool {
+        let stop = self.stop.clone();
+        let spawned = thread::Builder::new().name(name.to_owned()).spawn(move || work(&stop));
+        let Ok(thread) = spawned else { return false };
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        threads.retain(|thread| !thread.is_finished());
+        threads.push(thread);
+        true
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        self.stop.0.store(true, Ordering::Release);
+        let threads = self.threads.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for thread in threads.drain(..) {
+            // A thread that panicked has said so itself.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! New indexes from the store, in place of those in memory: at open, and to give back the memory of deleted vectors.
+//!
+//! Writers and searches go on meanwhile. What is written while it works is caught up with from the store; only the last of
+//! it, and the exchange, take a writer's turn.
+
+use std::{sync::Arc, thread, time::Duration};
+
+use moiety_index::HnswIndex;
+
+use crate::{
+    Side,
+    background::Stop,
+    error::{EngineError, Result},
+    graphs,
+    live::LiveCollection,
+    store::{Store, View},
+};
+
+/// Versions that may be left for the writer's turn.
+const LAST_VERSIONS: u64 = 256;
+/// How often it catches up before it takes the turn all the same.
+const CATCH_UPS: usize = 8;
+/// Vectors between two looks at the stop sign.
+const BETWEEN_LOOKS: usize = 1024;
+const LINK_PAUSE: Duration = Duration::from_millis(5);
+/// Fewer deleted vectors than this are not worth the work.
+const LEAST_TOMBSTONES: usize = 4096;
+/// One deleted vector in so many begins a rebuild.
+const TOMBSTONE_SHARE: usize = 4;
+
+/// How a rebuild goes about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// The old indexes answer until the new ones have their graph: memory for both is needed.
+    Beside,
+    /// The old indexes go first, and the store answers meanwhile.
+    Instead,
+}
+
+/// Whether so much is deleted that a rebuild pays. An index with a graph reclaims by itself.
+pub(crate) fn pays(live: &LiveCollection) -> bool {
+    Side::ALL.into_iter().any(|side| {
+        let index = live.index(side);
+        let (dead, alive) = (index.tombstones(), index.len());
+        let share = dead >= LEAST_TOMBSTONES && dead * TOMBSTONE_SHARE >= dead + alive;
+        share && index.linked() == 0
+    })
+}
+
+/// Rebuilds both indexes of a collection; false when it was stopped, which leaves the old ones, or the store, in use.
+pub(crate) fn rebuild(
+    store: &Store,
+    live: &LiveCollection,
+    manner: Manner,
+    stop: &Stop,
+) -> Result<bool> {
+    let _alone = live.rebuild_turn();
+    let turn = live.writer()?;
+    let recording = live.record_forgotten();
+    // Files of graphs are for an open: later the graph in memory is the newer one.
+    let (first, mut next) = (live.is_loading(), turn.next_version());
+    let view = store.view();
+    drop(turn);
+    if manner == Manner::Instead {
+        live.load_anew()?;
+    }
+    let indexes = match first {
+        true => graphs::load(store, &view, live, stop)?,
+        false => fresh(&view, live, stop)?,
+    };
+    let Some(indexes) = indexes else { return Ok(false) };
+    drop(view);
+    for _ in 0..CATCH_UPS {
+        let turn = live.writer()?;
+        let (view, reached) = (store.view(), turn.next_version());
+        drop(turn);
+        if reached - next <= LAST_VERSIONS {
+            break;
+        }
+        if !fill(&view, live, &indexes, next, stop)? {
+            return Ok(false);
+        }
+        next = reached;
+    }
+    if manner == Manner::Beside && !wait_for_graphs(&indexes, stop) {
+        return Ok(false);
+    }
+    let turn = live.writer()?;
+    if !fill(&store.view(), live, &indexes, next, stop)? {
+        return Ok(false);
+    }
+    for version in recording.forgotten() {
+        for (_, index) in &indexes {
+            index.remove(version);
+        }
+    }
+    let [(_, molecules), (_, texts)] = indexes;
+    live.exchange(molecules, texts);
+    drop(turn);
+    Ok(true)
+}
+
+/// Both indexes of a collection.
+pub(crate) type Indexes = [(Side, Arc<HnswIndex>); 2];
+
+/// New indexes of all vectors of a view; `None` when it was stopped.
+pub(crate) fn fresh(
+    view: &View<'_>,
+    live: &LiveCollection,
+    stop: &Stop,
+) -> Result<Option<Indexes>> {
+    let empty = || live.empty_index().map(Arc::new);
+    let indexes = [(Side::Molecule, empty()?), (Side::Text, empty()?)];
+    Ok(fill(view, live, &indexes, 0, stop)?.then_some(indexes))
+}
+
+/// Inserts all vectors of a view from this version on; false when it was stopped.
+pub(crate) fn fill(
+    view: &View<'_>,
+    live: &LiveCollection,
+    indexes: &[(Side, Arc<HnswIndex>)],
+    first: u64,
+    stop: &Stop,
+) -> Result<bool> {
+    for (side, index) in indexes {
+        for (count, entry) in view.vectors_from(live.number, *side, first)?.enumerate() {
+            if count % BETWEEN_LOOKS == 0 && stop.is_set() {
+                return Ok(false);
+            }
+            let (version, vector) = entry?;
+            index.insert(version, &vector).map_err(|error| {
+                let what = format!("{} vector of version {version}", side.name());
+                EngineError::corrupt(what, error.to_string())
+            })?;
+        }
+    }
+    Ok(!stop.is_set())
+}
+
+/// Waits until there are graphs, where there are enough vectors for one; false when it was stopped.
+fn wait_for_graphs(indexes: &[(Side, Arc<HnswIndex>)], stop: &Stop) -> bool {
+    for (_, index) in indexes {
+        while index.len() >= index.config().exact_below.max(1) && index.linked() == 0 {
+            if stop.is_set() {
+                return false;
+            }
+            thread::sleep(LINK_PAUSE);
+        }
+    }
+    true
+}

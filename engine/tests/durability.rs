@@ -1,0 +1,299 @@
+//! What an acknowledgement promises, and what happens at the edges of the disk and of memory.
+
+#![allow(clippy::unwrap_used, reason = "a test stops where something fails")]
+#![allow(clippy::print_stdout, reason = "a test says what it did, and a child tells its parent")]
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use moiety_engine::{
+    Access, CollectionConfig, Durability, Engine, EngineError, EngineOptions, ErrorKind, FreeSpace,
+    Query, SearchRequest, Side,
+};
+
+mod fixture;
+use fixture::{
+    NAME, encoder, engine, full_record, ids, long_record, open, put, search, text, text_record,
+};
+
+const FILL_DIR: &str = "MOIETY_TEST_FILL_DIR";
+const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/format-1");
+
+fn with(dir: &Path, change: impl FnOnce(&mut EngineOptions)) -> Result<Engine, EngineError> {
+    let mut options = EngineOptions { cache_bytes: 16 << 20, ..EngineOptions::default() };
+    change(&mut options);
+    Engine::open(dir, encoder(), options)
+}
+
+fn read_only(dir: &Path) -> Result<Engine, EngineError> {
+    with(dir, |options| options.access = Access::ReadOnly)
+}
+
+fn all_ids(engine: &Engine) -> BTreeSet<String> {
+    let page = engine.scroll(NAME, None, 10_000, None).unwrap();
+    page.records.into_iter().map(|record| record.id).collect()
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().flatten() {
+        std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
+#[test]
+fn writers_that_share_a_sync_lose_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = open(dir.path());
+    let config =
+        CollectionConfig { durability: Durability::Grouped, ..CollectionConfig::named(NAME) };
+    engine.create_collection(config).unwrap();
+    std::thread::scope(|scope| {
+        for writer in 0..4 {
+            let engine = &engine;
+            scope.spawn(move || {
+                for n in 0..10 {
+                    put(engine, vec![text_record(writer * 100 + n)]);
+                }
+                engine.delete(NAME, &[text_record(writer * 100).id]).unwrap();
+            });
+        }
+    });
+    drop(engine);
+    let engine = open(dir.path());
+    assert_eq!(engine.count(NAME, None).unwrap(), 36);
+    assert_eq!(engine.collection(NAME).unwrap().config.durability, Durability::Grouped);
+}
+
+#[test]
+fn writes_stop_before_the_disk_is_full_and_deletions_and_reads_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let free = Arc::new(AtomicU64::new(10 << 30));
+    let probe = Arc::clone(&free);
+    let engine = with(dir.path(), |options| {
+        options.free_space = FreeSpace::measured_by(move |_| Ok(probe.load(Ordering::SeqCst)));
+    })
+    .unwrap();
+    engine.create_collection(CollectionConfig::named(NAME)).unwrap();
+    put(&engine, (0..20).map(full_record).collect());
+    free.store(100 << 20, Ordering::SeqCst);
+    let error = engine.upsert(NAME, vec![text_record(99)]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Exhausted);
+    assert!(error.to_string().contains(dir.path().to_str().unwrap()), "{error}");
+    let config = CollectionConfig::named("another");
+    assert_eq!(engine.create_collection(config).unwrap_err().kind(), ErrorKind::Exhausted);
+    assert_eq!(engine.create_snapshot("s").unwrap_err().kind(), ErrorKind::Exhausted);
+    assert_eq!(engine.delete(NAME, &[text_record(3).id]).unwrap(), [true]);
+    assert_eq!(engine.count(NAME, None).unwrap(), 19);
+    let request = SearchRequest::new(Query::Text(text(5)), Side::Text, 1);
+    assert_eq!(ids(&search(&engine, &request)), ["r00005"]);
+    engine.drop_collection(NAME).unwrap();
+    free.store(10 << 30, Ordering::SeqCst);
+    engine.create_collection(CollectionConfig::named(NAME)).unwrap();
+    put(&engine, vec![text_record(99)]);
+}
+
+#[test]
+fn vectors_stay_within_their_budget_of_memory_and_room_comes_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = with(dir.path(), |options| options.index_bytes = 300_000).unwrap();
+    engine.create_collection(CollectionConfig::named(NAME)).unwrap();
+    let mut written = 0;
+    let error = loop {
+        match engine.upsert(NAME, (written..written + 10).map(text_record).collect()) {
+            Ok(_) => written += 10,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error, EngineError::MemoryFull { .. }), "{error}");
+    assert!(engine.index_bytes() <= 300_000 && written >= 50, "{written}");
+    let gone: Vec<String> = (0..written).map(|n| text_record(n).id).collect();
+    engine.delete(NAME, &gone).unwrap();
+    engine.rebuild(NAME).unwrap();
+    put(&engine, vec![text_record(1)]);
+    assert_eq!(engine.stats(NAME).unwrap().texts.tombstones, 0);
+}
+
+#[test]
+fn a_reader_changes_nothing_and_keeps_writers_out() {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(read_only(dir.path()).err().unwrap().kind(), ErrorKind::Invalid);
+    let writer = engine(dir.path());
+    put(&writer, (0..10).map(full_record).collect());
+    let error = read_only(dir.path()).err().unwrap();
+    assert!(matches!(error, EngineError::Locked { .. }), "{error}");
+    let said = error.to_string();
+    assert!(said.contains(dir.path().to_str().unwrap()), "{said}");
+    assert!(said.contains(&std::process::id().to_string()), "{said}");
+    drop(writer);
+    let (one, two) = (read_only(dir.path()).unwrap(), read_only(dir.path()).unwrap());
+    assert!(matches!(with(dir.path(), |_| ()).err().unwrap(), EngineError::Locked { .. }));
+    for reader in [&one, &two] {
+        assert_eq!(all_ids(reader).len(), 10);
+        let request = SearchRequest::new(Query::Text(text(5)), Side::Text, 1);
+        assert_eq!(ids(&search(reader, &request)), ["r00005"]);
+        let refused = [
+            reader.upsert(NAME, vec![text_record(1)]).unwrap_err(),
+            reader.delete(NAME, &["r00001".into()]).unwrap_err(),
+            reader.create_collection(CollectionConfig::named("x")).unwrap_err(),
+            reader.drop_collection(NAME).unwrap_err(),
+            reader.create_snapshot("x").unwrap_err(),
+        ];
+        for error in refused {
+            assert!(matches!(error, EngineError::ReadOnly { .. }), "{error}");
+        }
+    }
+    drop((one, two));
+    assert_eq!(all_ids(&open(dir.path())).len(), 10);
+}
+
+#[test]
+fn disk_use_is_told_while_the_records_are_in_the_log_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = engine(dir.path());
+    put(&engine, (0..50).map(full_record).collect());
+    let used = engine.usage();
+    assert!(used.log_bytes > 10_000 && used.write_buffer_bytes > 0, "{used:?}");
+    assert!(engine.stats(NAME).unwrap().disk_bytes > 10_000);
+    engine.flush().unwrap();
+    assert!(engine.usage().table_bytes > 1_000);
+    let stats = engine.stats(NAME).unwrap();
+    assert!(stats.disk_bytes > 1_000 && stats.texts.vector_bytes > 0);
+}
+
+/// Today's format is the last one; each older one must be told so, migrated, and then hold what it held.
+#[test]
+fn data_of_every_format_opens_as_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("data");
+    copy_folder(Path::new(GOLDEN), &path);
+    if let Err(error) = with(&path, |_| ()) {
+        assert!(error.to_string().contains("moiety migrate"), "{error}");
+    }
+    let migrated = Engine::migrate(&path).unwrap();
+    assert_eq!(migrated.from, 1);
+    assert_eq!(Engine::migrate(&path).unwrap().from, migrated.to);
+    let engine = with(&path, |_| ()).unwrap();
+    for n in (0..12).filter(|n| *n != 4) {
+        let expected = long_record(n);
+        let found =
+            engine.get(NAME, std::slice::from_ref(&expected.id)).unwrap().remove(0).unwrap();
+        assert_eq!((&found.text, &found.payload), (&expected.text, &expected.payload));
+        assert_eq!(found.molecule.map(|molecule| molecule.structure), expected.molecule);
+        let request =
+            SearchRequest::new(Query::Text(expected.text.clone().unwrap()), Side::Text, 1);
+        assert_eq!(ids(&search(&engine, &request)), [expected.id.as_str()]);
+    }
+    assert_eq!(engine.count(NAME, None).unwrap(), 11);
+    assert_eq!(engine.list_snapshots().unwrap(), []);
+}
+
+/// Not a test of its own: makes the golden data of the present format, when it is asked to.
+#[test]
+fn golden_data_is_made() {
+    let Ok(dir) = std::env::var("MOIETY_GOLDEN_DIR") else { return };
+    let engine = engine(Path::new(&dir));
+    put(&engine, (0..6).map(long_record).collect());
+    engine.flush().unwrap();
+    put(&engine, (6..12).map(long_record).collect());
+    engine.delete(NAME, &[text_record(4).id]).unwrap();
+}
+
+/// Not a test of its own: writes until the system refuses, saying what was acknowledged.
+#[test]
+fn child_that_writes_until_it_is_refused() {
+    let Ok(dir) = std::env::var(FILL_DIR) else { return };
+    let reserve: u64 = std::env::var("MOIETY_TEST_RESERVE").unwrap().parse().unwrap();
+    let engine = with(Path::new(&dir), |options| options.reserve_bytes = reserve).unwrap();
+    let config = CollectionConfig { durability: Durability::Wal, ..CollectionConfig::named(NAME) };
+    engine.create_collection(config).unwrap();
+    for batch in 0..4_000u64 {
+        let records = (batch * 50..(batch + 1) * 50).map(full_record).collect();
+        match engine.upsert(NAME, records) {
+            Ok(_) => println!("\nacknowledged {batch}"),
+            Err(error) => {
+                println!("\nrefused {:?} {error}", error.kind());
+                let searched = engine.count(NAME, None).is_ok();
+                let deleted = engine.delete(NAME, &[full_record(0).id]).is_ok();
+                println!("\nafterwards searched {searched} deleted {deleted}");
+                return;
+            }
+        }
+    }
+    panic!("nothing was refused");
+}
+
+/// Runs the child above under a shell's setup; its lines, or `None` where the system does not allow the setup.
+fn fill(dir: &Path, setup: &str, reserve: u64) -> Option<Vec<String>> {
+    let program = std::env::current_exe().unwrap();
+    let script = format!(
+        "{setup} && echo ready && exec {} child_that_writes_until_it_is_refused --exact --nocapture",
+        program.display()
+    );
+    let output = Command::new("sh")
+        .args(["-c", &script])
+        .env(FILL_DIR, dir)
+        .env("MOIETY_TEST_RESERVE", reserve.to_string())
+        .stderr(Stdio::null())
+        .output()
+        .ok()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    lines.iter().any(|line| line == "ready").then_some(lines)
+}
+
+fn acknowledged(lines: &[String]) -> Vec<u64> {
+    lines.iter().filter_map(|line| line.strip_prefix("acknowledged ")?.parse().ok()).collect()
+}
+
+#[test]
+fn what_was_acknowledged_before_the_system_refused_a_write_is_there() {
+    let dir = tempfile::tempdir().unwrap();
+    // Files may grow to a megabyte; the signal that would end the process is ignored, so that writes fail instead.
+    let Some(lines) = fill(dir.path(), "trap '' XFSZ && ulimit -f 2048", 0) else { return };
+    let batches = acknowledged(&lines);
+    assert!(
+        !batches.is_empty() && lines.iter().any(|line| line.starts_with("refused")),
+        "{lines:?}"
+    );
+    let engine = open(dir.path());
+    let found =
+        engine.get(NAME, &batches.iter().map(|b| full_record(b * 50 + 7).id).collect::<Vec<_>>());
+    assert!(found.unwrap().iter().all(Option::is_some));
+    let count = engine.count(NAME, None).unwrap();
+    assert!(count + 1 >= batches.len() as u64 * 50, "{count} records of {} batches", batches.len());
+}
+
+#[test]
+fn a_small_disk_refuses_writes_before_it_is_full_and_still_deletes() {
+    let dir = tempfile::tempdir().unwrap();
+    let mount: PathBuf = dir.path().join("disk");
+    std::fs::create_dir(&mount).unwrap();
+    let inner = format!("mount -t tmpfs -o size=48m tmpfs {} 2>/dev/null", mount.display());
+    // In a mount namespace of its own, which goes away with the child.
+    let Some(program) = std::env::current_exe().ok() else { return };
+    let script = format!(
+        "{inner} && echo ready && exec {} child_that_writes_until_it_is_refused --exact --nocapture",
+        program.display()
+    );
+    let output = Command::new("unshare")
+        .args(["-m", "sh", "-c", &script])
+        .env(FILL_DIR, mount.join("data"))
+        .env("MOIETY_TEST_RESERVE", (16u64 << 20).to_string())
+        .stderr(Stdio::null())
+        .output();
+    let Ok(output) = output else { return };
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    if !text.lines().any(|line| line == "ready") {
+        return;
+    }
+    assert!(text.contains("refused Exhausted"), "{text}");
+    assert!(text.contains("afterwards searched true deleted true"), "{text}");
+}

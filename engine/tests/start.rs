@@ -1,0 +1,159 @@
+//! A database answers before its vectors are in memory, and while they are read again.
+
+#![allow(clippy::unwrap_used, reason = "a test stops where something fails")]
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
+use moiety_engine::{
+    Engine, EngineError, EngineOptions, Filter, Patience, Query, Readiness, SearchRequest, Side,
+    Start,
+};
+use serde_json::json;
+
+mod fixture;
+use fixture::{NAME, encoder, engine, full_record, ids, open, put, search, text, text_record};
+
+fn at_once(dir: &std::path::Path) -> Engine {
+    let options =
+        EngineOptions { start: Start::AtOnce, exact_below: 64, ..EngineOptions::default() };
+    Engine::open(dir, encoder(), options).unwrap()
+}
+
+fn wait_until_ready(engine: &Engine) {
+    while engine.stats(NAME).unwrap().readiness != Readiness::Ready {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn requests() -> Vec<SearchRequest> {
+    let even = Filter::Equals { field: "even".into(), value: json!(true) };
+    let mut requests = Vec::new();
+    for n in 0..6 {
+        let plain = SearchRequest::new(Query::Text(text(n * 31)), Side::Text, 7);
+        requests.push(SearchRequest { filter: Some(even.clone()), ..plain.clone() });
+        requests.push(plain);
+    }
+    requests
+}
+
+#[test]
+fn answers_are_exact_from_the_first_moment_on() {
+    let dir = tempfile::tempdir().unwrap();
+    {
+        let engine = engine(dir.path());
+        put(&engine, (0..600).map(text_record).collect());
+    }
+    let expected: Vec<_> = {
+        let engine = open(dir.path());
+        let exact = |mut request: SearchRequest| {
+            request.accuracy = moiety_engine::Accuracy::Exact;
+            search(&engine, &request)
+        };
+        requests().into_iter().map(exact).collect()
+    };
+    for _ in 0..5 {
+        let engine = at_once(dir.path());
+        assert_eq!(engine.count(NAME, None).unwrap(), 600);
+        for (request, expected) in requests().iter().zip(&expected) {
+            let found = search(&engine, request);
+            if found.exact {
+                assert_eq!(ids(&found), ids(expected));
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_written_while_vectors_are_read_is_found_once_and_what_is_deleted_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    {
+        let engine = engine(dir.path());
+        put(&engine, (0..500).map(text_record).collect());
+    }
+    let engine = at_once(dir.path());
+    for n in 0..40 {
+        put(&engine, vec![full_record(1000 + n), text_record(n)]);
+        engine.delete(NAME, &[text_record(100 + n).id]).unwrap();
+    }
+    wait_until_ready(&engine);
+    let stats = engine.stats(NAME).unwrap();
+    assert_eq!((stats.records, stats.texts.vectors, stats.molecules.vectors), (500, 500, 40));
+    assert_eq!(engine.count(NAME, None).unwrap(), 500);
+    for n in [0, 39, 200, 1000, 1039] {
+        let request = SearchRequest::new(Query::Text(text(n)), Side::Text, 1);
+        assert_eq!(ids(&search(&engine, &request)), [text_record(n).id]);
+    }
+}
+
+#[test]
+fn a_rebuild_reclaims_the_deleted_beside_writers_and_searches_that_miss_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = engine(dir.path());
+    put(&engine, (0..400).map(text_record).collect());
+    let gone: Vec<String> = (0..200).map(|n| text_record(n).id).collect();
+    engine.delete(NAME, &gone).unwrap();
+    assert_eq!(engine.stats(NAME).unwrap().texts.tombstones, 200);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for n in 0..60 {
+                put(&engine, vec![text_record(1000 + n), text_record(200)]);
+                engine.delete(NAME, &[text_record(1000 + n).id]).unwrap();
+            }
+            done.store(true, Ordering::SeqCst);
+        });
+        scope.spawn(|| {
+            while !done.load(Ordering::SeqCst) {
+                let request = SearchRequest::new(Query::Text(text(300)), Side::Text, 150);
+                let found = search(&engine, &request);
+                assert_eq!(found.hits.len(), 150);
+                assert_eq!(ids(&found)[0], text_record(300).id);
+            }
+        });
+        for _ in 0..4 {
+            engine.rebuild(NAME).unwrap();
+        }
+    });
+    engine.rebuild(NAME).unwrap();
+    let stats = engine.stats(NAME).unwrap();
+    assert_eq!((stats.texts.tombstones, stats.texts.vectors, stats.records), (0, 200, 200));
+}
+
+#[test]
+fn many_deletions_begin_a_rebuild_by_themselves() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = engine(dir.path());
+    for from in (0..6000).step_by(2000) {
+        put(&engine, (from..from + 2000).map(text_record).collect());
+    }
+    let gone: Vec<String> = (0..5000).map(|n| text_record(n).id).collect();
+    engine.delete(NAME, &gone).unwrap();
+    for _ in 0..2000 {
+        if engine.stats(NAME).unwrap().texts.tombstones == 0 {
+            assert_eq!(engine.stats(NAME).unwrap().texts.vectors, 1000);
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    panic!("{:?}", engine.stats(NAME).unwrap());
+}
+
+#[test]
+fn a_caller_who_has_gone_is_not_worked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = engine(dir.path());
+    put(&engine, (0..10).map(text_record).collect());
+    let request = SearchRequest::new(Query::Text(text(1)), Side::Text, 1);
+    let gone = Patience::endless();
+    gone.cancel();
+    let late = Patience::until(std::time::Instant::now());
+    let search = |patience| engine.search_within(NAME, &request, patience);
+    assert!(matches!(search(&gone), Err(EngineError::Cancelled)));
+    assert!(matches!(search(&late), Err(EngineError::DeadlineExceeded)));
+    let written = engine.upsert_within(NAME, vec![text_record(50)], &gone);
+    assert!(matches!(written, Err(EngineError::Cancelled)));
+    assert_eq!(engine.count(NAME, None).unwrap(), 10);
+}

@@ -1,0 +1,38 @@
+# Long forms of what the test suite does for a few seconds, and the tables of the documents.
+
+# A server and an embedded engine, killed N times each while they write
+crash n="1000":
+    MOIETY_CRASH_ROUNDS={{n}} cargo test --workspace --test crash -- --nocapture
+
+# Random sequences of calls, snapshots, restores and crashes beside a map, for so many minutes
+soak minutes="60":
+    #!/usr/bin/env bash
+    set -euo pipefail
+    end=$((SECONDS + 60 * {{minutes}}))
+    while [ $SECONDS -lt $end ]; do
+        MOIETY_MODEL_CASES=500 cargo test --workspace --test model
+    done
+
+# Throughput, latency and refusals of a server under load, at its capacity and beyond
+bench-load connections="8" seconds="10":
+    cargo run --workspace --example load -- {{connections}} {{seconds}}
+
+# Time to the first answer after an open, with and without the graph on the disk, and bytes by component
+bench-open records="200000":
+    cargo run --workspace --example open_table -- {{records}}
+
+# Recall and speed of the graph, by width
+bench-recall:
+    cargo run --workspace --example recall_table
+
+# Search by stage over a large collection
+bench-scale:
+    cargo run --workspace --example scale_table
+
+# Engine, index and encoder beside their peers
+bench-peers:
+    benches/peers/run.sh
+
+# One fuzz target for so many seconds; needs a nightly compiler and cargo-fuzz, see fuzz/README.md
+fuzz target seconds="600":
+    cd fuzz && cargo +nightly fuzz run {{target}} -- -max_total_time={{seconds}}
