@@ -204,8 +204,15 @@ fn dot_some_avx512(codes: &[u8], query: &[i8], rows: &[u32], out: &mut [i32]) {
     let (fours, rest) = rows.as_chunks::<4>();
     let (fours_out, rest_out) = out.as_chunks_mut::<4>();
     for (at, (rows_now, out)) in fours.iter().zip(fours_out).enumerate() {
-        (0..4).for_each(|i| prefetch_row(codes, rows, 4 * at + AHEAD + i, query.len()));
-        *out = dot_four_avx512(rows_now.map(|row| row_of(codes, row as usize, query.len())), query);
+        for later in 0..4 {
+            prefetch_row(codes, rows, 4 * at + AHEAD + later, query.len());
+        }
+        let [a, b, c, d] = *rows_now;
+        let (a, b) =
+            (row_of(codes, a as usize, query.len()), row_of(codes, b as usize, query.len()));
+        let (c, d) =
+            (row_of(codes, c as usize, query.len()), row_of(codes, d as usize, query.len()));
+        *out = dot_four_avx512([a, b, c, d], query);
     }
     for (row, out) in rest.iter().zip(rest_out) {
         *out = dot_avx512(row_of(codes, *row as usize, query.len()), query);
@@ -220,7 +227,9 @@ fn dot_all_avx512(codes: &[u8], query: &[i8], out: &mut [i32]) {
     let (fours_out, rest_out) = out.as_chunks_mut::<4>();
     let (fours, rest) = codes.split_at(fours_out.len() * 4 * query.len());
     for (four, out) in fours.chunks_exact(4 * query.len()).zip(fours_out) {
-        *out = dot_four_avx512(std::array::from_fn(|at| row_of(four, at, query.len())), query);
+        let (ab, cd) = four.split_at(2 * query.len());
+        let ((a, b), (c, d)) = (ab.split_at(query.len()), cd.split_at(query.len()));
+        *out = dot_four_avx512([a, b, c, d], query);
     }
     for (row, out) in rest.chunks_exact(query.len()).zip(rest_out) {
         *out = dot_avx512(row, query);
@@ -232,7 +241,7 @@ fn dot_all_avx512(codes: &[u8], query: &[i8], out: &mut [i32]) {
 #[inline]
 fn dot_avx512(row: &[u8], query: &[i8]) -> i32 {
     let mut sum = _mm512_setzero_si512();
-    for (a, b) in row.chunks_exact(LANE).zip(query.chunks_exact(LANE)) {
+    for (a, b) in row.as_chunks::<LANE>().0.iter().zip(query.as_chunks::<LANE>().0) {
         sum = _mm512_dpbusd_epi32(sum, load_512(a), load_512(b));
     }
     _mm512_reduce_add_epi32(sum)
@@ -243,14 +252,23 @@ fn dot_avx512(row: &[u8], query: &[i8]) -> i32 {
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 #[inline]
 fn dot_four_avx512(rows: [&[u8]; 4], query: &[i8]) -> [i32; 4] {
-    let mut sums = [_mm512_setzero_si512(); 4];
-    for (at, b) in query.chunks_exact(LANE).enumerate() {
-        let b = load_512(b);
-        for (sum, row) in sums.iter_mut().zip(rows) {
-            *sum = _mm512_dpbusd_epi32(*sum, load_512(&row[at * LANE..][..LANE]), b);
-        }
+    // Written out: a closure would be a function of its own, without these instructions.
+    let query = query.as_chunks::<LANE>().0;
+    let [a, b, c, d] = rows;
+    let a = &a.as_chunks::<LANE>().0[..query.len()];
+    let b = &b.as_chunks::<LANE>().0[..query.len()];
+    let c = &c.as_chunks::<LANE>().0[..query.len()];
+    let d = &d.as_chunks::<LANE>().0[..query.len()];
+    let zero = _mm512_setzero_si512();
+    let (mut sum_a, mut sum_b, mut sum_c, mut sum_d) = (zero, zero, zero, zero);
+    for at in 0..query.len() {
+        let query = load_512(&query[at]);
+        sum_a = _mm512_dpbusd_epi32(sum_a, load_512(&a[at]), query);
+        sum_b = _mm512_dpbusd_epi32(sum_b, load_512(&b[at]), query);
+        sum_c = _mm512_dpbusd_epi32(sum_c, load_512(&c[at]), query);
+        sum_d = _mm512_dpbusd_epi32(sum_d, load_512(&d[at]), query);
     }
-    let [a, b, c, d] = sums;
+    let (a, b, c, d) = (sum_a, sum_b, sum_c, sum_d);
     let ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
     let cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
     let abcd = _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
@@ -262,14 +280,14 @@ fn dot_four_avx512(rows: [&[u8]; 4], query: &[i8]) -> [i32; 4] {
     out
 }
 
-/// 64 bytes.
+/// An array of 64 bytes.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
 #[inline]
-fn load_512<T>(bytes: &[T]) -> __m512i {
-    assert!(size_of_val(bytes) == LANE, "a whole lane");
-    // SAFETY: the slice is 64 bytes long.
-    unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
+fn load_512<A: Copy>(array: &A) -> __m512i {
+    const { assert!(size_of::<A>() == LANE, "a whole lane") };
+    // SAFETY: the array is 64 bytes long.
+    unsafe { _mm512_loadu_si512(std::ptr::from_ref(array).cast()) }
 }
 
 #[cfg(target_arch = "x86_64")]
