@@ -70,12 +70,31 @@ impl Checkpoint {
     pub(super) fn get(&self, name: &str) -> Result<Tensor> {
         let found = match &self.tensors {
             Tensors::Safetensors(tensors) => Ok(tensors.get(name).cloned()),
-            Tensors::Torch(torch) => guarded(|| torch.get(name)),
+            Tensors::Torch(torch) => {
+                self.check_size(torch, name)?;
+                guarded(|| torch.get(name))
+            }
         };
         let fail = |reason: String| EncoderError::Model { path: self.path.clone(), reason };
         found
             .map_err(|e| fail(format!("tensor `{name}` cannot be read: {e}")))?
             .ok_or_else(|| fail(format!("tensor `{name}` is missing")))
+    }
+
+    /// A tensor cannot be larger than its file, where PyTorch stores it as it is; without this a damaged shape would ask
+    /// for all memory.
+    fn check_size(&self, torch: &PthTensors, name: &str) -> Result<()> {
+        let Some(info) = torch.tensor_infos().get(name) else { return Ok(()) };
+        let sizes = info.layout.dims().iter();
+        let bytes = sizes.fold(info.dtype.size_in_bytes(), |a, &b| a.saturating_mul(b));
+        let file = std::fs::metadata(&self.path)
+            .map_err(|source| EncoderError::Io { path: self.path.clone(), source })?;
+        if bytes as u64 <= file.len() {
+            return Ok(());
+        }
+        let dims = info.layout.dims();
+        let reason = format!("tensor `{name}` of shape {dims:?} is larger than the file");
+        Err(EncoderError::Model { path: self.path.clone(), reason })
     }
 }
 

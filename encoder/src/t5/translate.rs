@@ -15,6 +15,9 @@ use crate::error::{EncoderError, Result};
 /// Longest source in tokens that can be asked for; attention needs memory for its square.
 pub const MAX_SOURCE_TOKENS: usize = 2048;
 
+/// Most attention scores of one layer of one call: 1 GiB.
+pub const MAX_SCORES: usize = 1 << 28;
+
 /// What is written from what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
@@ -68,7 +71,7 @@ pub fn translate(
         Direction::MoleculeToText => tokenizer.text_ids(),
         Direction::TextToMolecule => tokenizer.smiles_ids(),
     });
-    options.check(inputs.len(), model.config())?;
+    options.check(inputs.len(), 0, model.config())?;
     if inputs.is_empty() {
         return Ok(Vec::new());
     }
@@ -79,10 +82,23 @@ pub fn translate(
         .collect::<Result<_>>()?;
     let ids: Vec<&[u32]> = rows.iter().map(|tokens| tokens.ids.as_slice()).collect();
     let batch = PaddedBatch::new(&ids, None, model.config().pad_token_id, model.device())?;
+    check_scores(&batch, model)?;
     let hidden = model.encode(&batch.ids, &batch.mask)?;
     let sources = Sources { hidden: &hidden, mask: &batch.mask };
     let candidates = generate(model, sources, &options, go_on)?;
     candidates.into_iter().map(|candidates| written(tokenizer, candidates)).collect()
+}
+
+/// Checks what attention among the tokens of the sources needs.
+fn check_scores(batch: &PaddedBatch, model: &T5) -> Result<()> {
+    let (rows, n) = batch.ids.dims2()?;
+    let scores = (rows * n * n).saturating_mul(model.config().num_heads);
+    if scores <= MAX_SCORES {
+        return Ok(());
+    }
+    Err(EncoderError::Request(format!(
+        "{rows} sources of up to {n} tokens need {scores} attention scores, over the bound of {MAX_SCORES}; split the batch"
+    )))
 }
 
 fn read(

@@ -172,6 +172,23 @@ fn what_does_not_fit_is_named() {
 }
 
 #[test]
+fn a_shape_larger_than_the_file_is_refused_before_memory_is_asked_for() {
+    let room = Room::atomas();
+    let mut bytes = lightning();
+    // The shape (96, 8) as a pickle writes it becomes (255, 255).
+    let shape = [b'K', 96, b'K', 8, 0x86];
+    let places: Vec<usize> = (0..bytes.len() - 5).filter(|&i| bytes[i..i + 5] == shape).collect();
+    assert!(!places.is_empty());
+    for at in places {
+        bytes[at + 1] = 255;
+        bytes[at + 3] = 255;
+    }
+    fs::write(&room.checkpoint, bytes).expect("checkpoint");
+    let error = room.convert(WeightCopy::Online).expect_err("too large").to_string();
+    assert!(error.contains("larger than the file"), "{error}");
+}
+
+#[test]
 fn a_damaged_checkpoint_is_an_error() {
     let whole = lightning();
     let mut room = Room::atomas();

@@ -11,7 +11,8 @@ mod probabilities;
 use candle_core::Tensor;
 
 pub use self::options::{
-    GenerateOptions, LengthCount, MAX_ROWS, MAX_TOKENS, MAX_WIDTH, Sampling, Scoring, Strategy,
+    GenerateOptions, LengthCount, MAX_CACHE, MAX_ROWS, MAX_TOKENS, MAX_WIDTH, Sampling, Scoring,
+    Strategy,
 };
 use self::probabilities::log_probabilities;
 use crate::{
@@ -52,8 +53,8 @@ pub fn generate(
     options: &GenerateOptions,
     go_on: &mut dyn FnMut() -> bool,
 ) -> Result<Vec<Vec<Candidate>>> {
-    let count = sources.hidden.dim(0)?;
-    options.check(count, model.config())?;
+    let (count, positions, _) = sources.hidden.dims3()?;
+    options.check(count, positions, model.config())?;
     if count == 0 {
         return Ok(Vec::new());
     }

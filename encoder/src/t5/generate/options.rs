@@ -13,6 +13,8 @@ pub const MAX_TOKENS: usize = 4096;
 pub const MAX_WIDTH: usize = 64;
 /// Most rows (sources times beams or samples) of one call.
 pub const MAX_ROWS: usize = 1024;
+/// Most numbers that the caches of one call may hold: 4 GiB.
+pub const MAX_CACHE: usize = 1 << 30;
 
 /// How sequences are generated.
 #[derive(Clone, Debug, PartialEq)]
@@ -113,8 +115,13 @@ impl GenerateOptions {
         }
     }
 
-    /// Checks every option for this many sources.
-    pub(in crate::t5) fn check(&self, sources: usize, config: &T5Config) -> Result<()> {
+    /// Checks every option for this many sources of `positions` tokens each.
+    pub(in crate::t5) fn check(
+        &self,
+        sources: usize,
+        positions: usize,
+        config: &T5Config,
+    ) -> Result<()> {
         let fail = |reason: String| Err(EncoderError::Request(reason));
         let width = self.width();
         if !(1..=MAX_WIDTH).contains(&width) {
@@ -129,6 +136,7 @@ impl GenerateOptions {
         if !(1..=MAX_TOKENS).contains(&self.max_tokens) {
             return fail(format!("max_tokens is {}, must be 1..={MAX_TOKENS}", self.max_tokens));
         }
+        self.check_cache(sources, positions, config)?;
         if !(-10.0..=10.0).contains(&self.scoring.length_penalty) {
             let found = self.scoring.length_penalty;
             return fail(format!("length_penalty is {found}, must be -10..=10"));
@@ -146,6 +154,21 @@ impl GenerateOptions {
             Strategy::Beam { beams, candidates } => check_beam(*beams, *candidates, allowed),
             Strategy::Sample(sampling) => sampling.check(),
         }
+    }
+
+    /// Checks what keys and values of sources and rows come to, should every row reach its limit.
+    fn check_cache(&self, sources: usize, positions: usize, config: &T5Config) -> Result<()> {
+        let tokens = sources.saturating_mul(self.width() * self.max_tokens + positions);
+        let numbers = tokens.saturating_mul(2 * config.decoder_layers() * config.inner());
+        if numbers <= MAX_CACHE {
+            return Ok(());
+        }
+        Err(EncoderError::Request(format!(
+            "{sources} sources with {} beams or samples of {} tokens may need {numbers} cached numbers, over the bound of \
+             {MAX_CACHE}; split the batch or ask for fewer tokens",
+            self.width(),
+            self.max_tokens
+        )))
     }
 }
 
@@ -176,5 +199,27 @@ impl Sampling {
             return fail(format!("top_p is {}, must be above 0 and at most 1", self.top_p));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_memory_of_a_call_is_bounded() {
+        let json = r#"{"vocab_size":32128,"d_model":768,"d_kv":64,"d_ff":2048,"num_layers":12,"num_heads":12}"#;
+        let config = T5Config::from_json(json).expect("valid");
+        let options = GenerateOptions {
+            strategy: Strategy::Beam { beams: 5, candidates: 5 },
+            ..GenerateOptions::default()
+        };
+        assert!(options.check(16, 512, &config).is_ok());
+        for (sources, positions) in [(24, 0), (16, 2048), (204, 512)] {
+            let error = options.check(sources, positions, &config).expect_err("too much");
+            assert!(error.to_string().contains("cached numbers"), "{error}");
+        }
+        let error = options.check(usize::MAX / 64, 1, &config).expect_err("too many").to_string();
+        assert!(error.contains("1024 rows"), "{error}");
     }
 }
