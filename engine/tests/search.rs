@@ -20,7 +20,7 @@ use serde_json::json;
 mod fixture;
 use fixture::{
     DIM, NAME, encoder, engine, full_record, ids, open, payload, put, search, text, text_record,
-    wait_for_graph,
+    wait_for_graph, wait_for_linked,
 };
 
 const WEIGHTS: LevelWeights = LevelWeights { global: 0.5, fragment: 0.3, token: 0.2 };
@@ -266,8 +266,8 @@ fn k_hits_come_back_wherever_k_records_pass_the_filter() {
 fn graph_search_finds_nearly_what_exact_search_finds() {
     let dir = tempfile::tempdir().unwrap();
     let engine = engine(dir.path());
-    put(&engine, (0..1_500).map(text_record).collect());
-    wait_for_graph(&engine);
+    put(&engine, (0..2_500).map(text_record).collect());
+    wait_for_linked(&engine, 2_000);
     let mut found = 0;
     for n in 0..30 {
         let request = SearchRequest { accuracy: Accuracy::Ef(64), ..text_query(&text(n * 50), 10) };

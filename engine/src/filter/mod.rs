@@ -9,6 +9,7 @@ mod prepare;
 mod show;
 mod subject;
 mod time;
+mod token;
 mod words;
 
 use moiety_chem::{PatternStereo, Structure};
