@@ -14,6 +14,8 @@ run="$(mktemp -d)"
 trap 'rm -rf "$run"' EXIT
 say "fitting heads on $model"
 "$target/debug/moiety" train --recipe property --shipped --model "$model" --data "$data" --out "$run"
-rm -rf "$model/heads"
-cp -r "$run/heads" "$model/heads"
-say "heads of $model are new: look at the cards, and commit"
+mkdir -p "$model/heads"
+rm -rf "$model"/heads/*/
+cp -r "$run"/heads/*/ "$model/heads/"
+cp "$run/table.md" "$model/heads/table.md"
+say "heads of $model are new: look at heads/table.md and the cards, and commit"

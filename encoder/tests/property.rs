@@ -8,8 +8,8 @@ use moiety_chem::Molecule;
 use moiety_encoder::{
     DeviceChoice, Encoder, EncoderError, HashingEncoder, Model,
     property::{
-        Block, Candidate, Features, FineTuneConfig, FitConfig, Head, HeadData, HeadSpec, Heads,
-        Labels, Network, Quality, Reference, Split, TaskKind, choose, fine_tune, fit,
+        Block, Candidate, Example, Features, FineTuneConfig, FitConfig, Head, HeadData, HeadSpec,
+        Heads, Labels, Network, Quality, Reference, Split, TaskKind, choose, fine_tune, fit,
         mean_over_tasks,
     },
     train::train,
@@ -254,4 +254,28 @@ fn a_tuned_model_predicts_what_its_epochs_were_judged_by() {
     assert!(tuned.fit.validation < 1.5, "a deviation of 1.8 was left at {}", tuned.fit.validation);
     let fingerprint = |dir: &Path| Model::load(dir, 1).expect("model").info().fingerprint.clone();
     assert_ne!(fingerprint(&base), fingerprint(&out));
+}
+
+/// The heads that ship belong to the encoder that ships, and say what their cards say.
+#[test]
+fn the_shipped_heads_reproduce_their_examples() {
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/moiety-mini");
+    let model = Model::load(&models, 1).expect("the shipped model");
+    let heads = Heads::load(&models.join("heads"), model.info());
+    let heads =
+        heads.expect("the shipped heads fit the shipped model; scripts/heads.sh rebuilds them");
+    let names: Vec<&str> = heads.iter().map(|head| head.spec().name.as_str()).collect();
+    assert_eq!(names, ["bbbp", "esol", "lipophilicity", "tox21"]);
+    for head in heads.iter() {
+        for Example { smiles, predicted, nearest, .. } in &head.spec().examples {
+            let molecule = Molecule::from_smiles(smiles).expect("an example's SMILES");
+            let features = Features::compute(&model, &[&molecule], |_| ()).expect("features");
+            let now = &head.predict(&features)[0];
+            assert!((now.domain.nearest - nearest).abs() < 1e-6);
+            for (now, then) in now.values.iter().zip(predicted) {
+                let name = &head.spec().name;
+                assert!((now - then).abs() < 2e-3, "{name} {smiles}: {now}, not {then}");
+            }
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! What a head is measured beside: ECFP4 with a linear model, and ECFP4 (with descriptors) with gradient boosting.
 //!
 //! Both are written here because no well-kept crate takes sparse bits: dense columns would cost some thirty times the work
-//! and memory on the larger sets. `logistic` is held against scikit-learn, `boosting` against XGBoost.
+//! and memory on the larger sets. `logistic` is held against scikit-learn.
 
 mod boosting;
 mod columns;
