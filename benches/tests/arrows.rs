@@ -30,7 +30,7 @@ const PLACES: [(&str, &[&str], &[&str]); 13] = [
     ("cosmolkit-core", &["moiety-chem"], &["chem/src/foreign"]),
     ("candle-core", &["moiety-encoder"], &["encoder"]),
     ("candle-nn", &["moiety-encoder"], &["encoder"]),
-    ("tokenizers", &["moiety-encoder"], &["encoder/src/tokenize.rs"]),
+    ("tokenizers", &["moiety-encoder"], &["encoder/src/tokenize.rs", "encoder/src/t5/tokenizer"]),
     ("hnsw_rs", &["moiety-index"], &["index/src/graph.rs"]),
     ("rocksdb", &["moiety-engine"], &["engine/src/store"]),
     ("tonic", &["moiety-proto", "moiety-rpc"], &["proto", "rpc"]),

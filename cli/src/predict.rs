@@ -30,7 +30,7 @@ pub(crate) struct Args {
     columns: Columns,
     /// Ask this head only; repeat for several
     #[arg(long = "head", value_name = "NAME")]
-    heads: Vec<String>,
+    head: Vec<String>,
     /// Predict inside this process: no server, no data directory
     #[arg(long, conflicts_with_all = ["server", "data"])]
     local: bool,
@@ -48,7 +48,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         true => args.server.open(scratch.path()).await?,
         false => args.server.connect().await?,
     };
-    let answers = predict(&connection, &asked, &args.heads).await?;
+    let answers = predict(&connection, &asked, &args.head).await?;
     if args.json {
         answers.iter().for_each(|answer| println!("{}", answer.json()));
     } else {

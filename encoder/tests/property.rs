@@ -91,7 +91,7 @@ fn a_planted_signal_is_learned_though_labels_are_missing() {
         let network =
             planted.fit(&labels, &candidate(&[Block::Encoder, Block::Fingerprint], hidden), 1);
         let auc = planted.judge(&labels, &network);
-        assert!(auc > 0.95, "{hidden} hidden units: {auc}");
+        assert!(auc > 0.85, "{hidden} hidden units: {auc}");
     }
 }
 

@@ -316,7 +316,7 @@ impl Parser {
     fn value(&mut self) -> Parsed<Value> {
         let value = match self.peek() {
             Token::Text(text) => Some(Value::from(text.as_str())),
-            Token::Number(text) => serde_json::from_str(text).ok(),
+            Token::Number(text) => number(text),
             Token::Word(word) => match word.as_str() {
                 "true" => Some(Value::Bool(true)),
                 "false" => Some(Value::Bool(false)),
@@ -403,4 +403,12 @@ impl Parser {
 
 fn bound<T>(strict: bool, value: T) -> Bound<T> {
     if strict { Bound::Exclusive(value) } else { Bound::Inclusive(value) }
+}
+
+/// A number as JSON has it: whole where it is written so, else the nearest double.
+fn number(text: &str) -> Option<Value> {
+    let whole = text.parse::<i64>().map(Value::from);
+    let whole = whole.or_else(|_| text.parse::<u64>().map(Value::from));
+    let real = || text.parse::<f64>().ok().filter(|x| x.is_finite());
+    whole.ok().or_else(|| real().map(Value::from))
 }

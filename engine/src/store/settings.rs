@@ -30,9 +30,10 @@ impl Memory {
         let capacity = options.cache_bytes.max(LEAST_CACHE_BYTES);
         let cache = Cache::new_lru_cache(capacity);
         let buffer = options.write_buffer_bytes.clamp(LEAST_CACHE_BYTES / 2, capacity);
-        // Writers wait where flushing cannot follow, so that the budget holds.
+        // Beyond the budget memtables are flushed. Writers do not wait for that: one batch larger than the budget would wait
+        // for ever.
         let writes =
-            WriteBufferManager::new_write_buffer_manager_with_cache(buffer, true, cache.clone());
+            WriteBufferManager::new_write_buffer_manager_with_cache(buffer, false, cache.clone());
         Self { cache, writes }
     }
 
