@@ -35,7 +35,7 @@ pub(crate) struct Args {
     /// Only records whose payload field is this: FIELD=VALUE; repeat to narrow
     #[arg(long = "where", value_name = "FIELD=VALUE")]
     conditions: Vec<String>,
-    /// Only records that pass, as in: mw < 300 and smarts("C(=O)[OX2H1]") and tags in ["drug"]
+    /// Only records that pass, as in: `mw < 300 and smarts("C(=O)[OX2H1]") and tags in ["drug"]`
     #[arg(long)]
     filter: Option<String>,
     /// Say how the filter was answered
