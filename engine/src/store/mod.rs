@@ -265,8 +265,11 @@ fn check_directory(dir: &Path) -> Result<bool> {
     let Ok(entries) = std::fs::read_dir(dir) else { return Ok(false) };
     let names: Vec<_> = entries.flatten().map(|entry| entry.file_name()).collect();
     let is_store = names.iter().any(|name| name == "CURRENT" || name == "LOCK");
-    // RocksDB writes its options last: a directory with them held a whole store once.
-    let was_store = |name: &std::ffi::OsString| name.to_string_lossy().starts_with("OPTIONS-");
+    // RocksDB writes its options last, and tables later still: a directory with either held a whole store once.
+    let was_store = |name: &std::ffi::OsString| {
+        let name = name.to_string_lossy();
+        name.starts_with("OPTIONS-") || name.ends_with(".sst")
+    };
     if !is_store && names.iter().any(was_store) {
         let missing = dir.join("CURRENT").display().to_string();
         return Err(EngineError::corrupt(missing, "it is missing; `moiety repair` saves the rest"));
