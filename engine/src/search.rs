@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// How often a search starts again because records it found were deleted or replaced meanwhile.
-const ATTEMPTS: usize = 3;
+const ATTEMPTS: usize = 32;
 /// Candidates whose level vectors are in memory at one time.
 const RERANK_READ: usize = 512;
 
