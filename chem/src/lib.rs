@@ -13,6 +13,7 @@
 //! # Ok::<(), moiety_chem::ChemError>(())
 //! ```
 
+mod bits;
 mod brics;
 mod error;
 mod fingerprint;

@@ -4,7 +4,10 @@
 //! one need not be matched. Bits stand for counts of elements, and for paths of up to six atoms (by element; by element
 //! and aromaticity; with bond orders; within rings). The scheme is this room's own and changes with its constants.
 
-use crate::topology::{Order, Topology};
+use crate::{
+    bits::Bits,
+    topology::{Order, Topology},
+};
 
 /// Number of bits of a [`Screen`].
 pub const SCREEN_BITS: usize = 2048;
@@ -18,9 +21,7 @@ const COUNTS: [usize; 12] = [1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24];
 
 /// A set of structural features; see the module.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Screen {
-    words: Box<[u64; SCREEN_BITS / 64]>,
-}
+pub struct Screen(Bits<{ SCREEN_BITS / 64 }>);
 
 /// What of a pattern is certain.
 #[derive(Debug, Default)]
@@ -60,22 +61,22 @@ impl Demand {
 impl Screen {
     /// False only where no molecule with this screen contains a pattern with that one.
     pub fn may_contain(&self, pattern: &Self) -> bool {
-        self.words.iter().zip(pattern.words.iter()).all(|(have, need)| need & !have == 0)
+        self.0.contains(&pattern.0)
     }
 
     /// The bits as 256 bytes; byte `k` holds bits `8k..8k+8`, lowest first.
     pub fn to_bytes(&self) -> Vec<u8> {
-        self.words.iter().flat_map(|word| word.to_le_bytes()).collect()
+        self.0.to_bytes()
     }
 
     /// Reads what [`Self::to_bytes`] gave; `None` for another length.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        words_of(bytes).map(|words| Self { words })
+        Bits::from_bytes(bytes).map(Self)
     }
 
     /// Number of bits set.
     pub fn count(&self) -> u32 {
-        self.words.iter().map(|word| word.count_ones()).sum()
+        self.0.count()
     }
 
     pub(crate) fn of_molecule(topology: &Topology) -> Self {
@@ -88,7 +89,7 @@ impl Screen {
         });
         let mut screen = Self::empty();
         let whole = Graph::new(labels, bonds.collect()).collect(&mut screen);
-        if whole { screen } else { Self { words: Box::new([u64::MAX; SCREEN_BITS / 64]) } }
+        if whole { screen } else { Self(Bits::all()) }
     }
 
     pub(crate) fn of_pattern(certain: &Certain) -> Self {
@@ -115,7 +116,7 @@ impl Screen {
                 let mut screens = any.iter().map(Self::of_demand);
                 let first = screens.next().unwrap_or_else(Self::empty);
                 screens.fold(first, |mut common, screen| {
-                    common.words.iter_mut().zip(screen.words.iter()).for_each(|(a, b)| *a &= b);
+                    common.0.keep_common(&screen.0);
                     common
                 })
             }
@@ -123,11 +124,11 @@ impl Screen {
     }
 
     fn empty() -> Self {
-        Self { words: Box::new([0; SCREEN_BITS / 64]) }
+        Self(Bits::none())
     }
 
     fn join(&mut self, other: &Self) {
-        self.words.iter_mut().zip(other.words.iter()).for_each(|(a, b)| *a |= b);
+        self.0.join(&other.0);
     }
 
     fn set(&mut self, feature: u64) {
@@ -135,20 +136,8 @@ impl Screen {
         let mut x = feature;
         x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        let bit = (x ^ (x >> 31)) as usize % SCREEN_BITS;
-        self.words[bit / 64] |= 1 << (bit % 64);
+        self.0.set_folded(x ^ (x >> 31));
     }
-}
-
-/// Two sets of bits from their bytes.
-pub(crate) fn words_of<const N: usize>(bytes: &[u8]) -> Option<Box<[u64; N]>> {
-    let (words, rest) = bytes.as_chunks::<8>();
-    if words.len() != N || !rest.is_empty() {
-        return None;
-    }
-    let mut read = Box::new([0; N]);
-    read.iter_mut().zip(words).for_each(|(word, bytes)| *word = u64::from_le_bytes(*bytes));
-    Some(read)
 }
 
 /// Element and aromaticity, as far as they are certain.

@@ -19,8 +19,10 @@ use crate::{
     store::{Store, View},
 };
 
-/// How often a search starts again because records it found were deleted or replaced meanwhile.
-const ATTEMPTS: usize = 32;
+/// Most attempts of a search whose hits were deleted or replaced before they could be read.
+const ATTEMPTS_WHEN_LOST: usize = 32;
+/// Most attempts of a search that found fewer than it was asked for while records changed: there may be no more.
+const ATTEMPTS_WHEN_SHORT: usize = 3;
 /// Candidates whose level vectors are in memory at one time.
 const RERANK_READ: usize = 512;
 
@@ -73,7 +75,12 @@ pub(crate) fn search(
         clock.lap(&mut timings.fetch);
         // What was replaced meanwhile may have been found in neither of its versions.
         let short = hits.len() < request.limit && live.changes() != changes;
-        if !(lost > 0 || short) || attempt == ATTEMPTS {
+        let most = match (lost > 0, short) {
+            (true, _) => ATTEMPTS_WHEN_LOST,
+            (false, true) => ATTEMPTS_WHEN_SHORT,
+            (false, false) => 1,
+        };
+        if attempt >= most {
             timings.total = clock.total();
             let fingerprint = live.info.fingerprint.clone();
             let filter = checker.as_ref().map(|checker| plan::report(plan, live, checker));

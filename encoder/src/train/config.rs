@@ -47,6 +47,9 @@ pub struct TrainConfig {
     /// Pairs of like structure that stand together in a batch; 1 mixes at random.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub similar: usize,
+    /// Pairs of earlier steps whose global vectors are further negatives, by kind of text; none where a kind is left out.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub past_pairs: BTreeMap<String, usize>,
     /// Chance that a word of a text is left out of a step.
     pub word_dropout: f64,
     /// Chance that an environment of an atom is masked in a step.
@@ -105,15 +108,10 @@ impl TrainConfig {
 
     fn check(&self) -> Result<()> {
         let fail = |reason: String| Err(EncoderError::Config(reason));
-        if self.batch_size < 2
-            || self.steps == 0
-            || self.checkpoint_every == 0
-            || self.validate_every == 0
-        {
-            return fail("batch_size must be at least 2; steps, checkpoint_every and validate_every at least 1".into());
-        }
-        if self.kinds.is_empty() || self.kinds.values().any(|&w| !(w > 0.0 && w.is_finite())) {
-            return fail("kinds must give at least one kind of text a positive weight".into());
+        check_pace(self.steps, self.batch_size, self.checkpoint_every, self.validate_every)?;
+        check_kinds(&self.kinds)?;
+        if let Some(kind) = self.past_pairs.keys().find(|&kind| !self.kinds.contains_key(kind)) {
+            return fail(format!("past_pairs names the kind `{kind}`, which kinds does not"));
         }
         for (name, p) in [
             ("word_dropout", self.word_dropout),
@@ -146,6 +144,36 @@ impl TrainConfig {
     pub(super) fn schedule(&self, step: usize) -> f64 {
         warm_cosine(step, self.warmup_steps, self.steps)
     }
+}
+
+/// Counts that every recipe has.
+pub(super) fn check_pace(
+    steps: usize,
+    batch_size: usize,
+    checkpoint_every: usize,
+    validate_every: usize,
+) -> Result<()> {
+    for (name, count, least) in [
+        ("steps", steps, 1),
+        ("batch_size", batch_size, 2),
+        ("checkpoint_every", checkpoint_every, 1),
+        ("validate_every", validate_every, 1),
+    ] {
+        if count < least {
+            let reason = format!("{name} is {count}, must be at least {least}");
+            return Err(EncoderError::Config(reason));
+        }
+    }
+    Ok(())
+}
+
+/// Shares of the kinds of text.
+pub(super) fn check_kinds(kinds: &BTreeMap<String, f64>) -> Result<()> {
+    if kinds.is_empty() || kinds.values().any(|&share| !(share > 0.0 && share.is_finite())) {
+        let reason = "kinds must give at least one kind of text a positive weight".to_owned();
+        return Err(EncoderError::Config(reason));
+    }
+    Ok(())
 }
 
 fn one() -> usize {

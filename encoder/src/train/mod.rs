@@ -14,6 +14,7 @@ mod event;
 mod frozen;
 mod loss;
 mod neighbours;
+mod past;
 mod run;
 mod sampler;
 mod two_towers;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     atomas::{AtomasConfig, LossWeights, MomentumShape},
     error::{EncoderError, Result},
-    train::config::warm_cosine,
+    train::config::{check_kinds, check_pace, warm_cosine},
 };
 
 /// A training run of an Atomas, as its JSON file says it.
@@ -95,19 +95,8 @@ impl AtomasTrainConfig {
 
     fn check(&self) -> Result<()> {
         let fail = |reason: String| Err(EncoderError::Config(reason));
-        for (name, count, least) in [
-            ("steps", self.steps, 1),
-            ("batch_size", self.batch_size, 2),
-            ("checkpoint_every", self.checkpoint_every, 1),
-            ("validate_every", self.validate_every, 1),
-        ] {
-            if count < least {
-                return fail(format!("{name} is {count}, must be at least {least}"));
-            }
-        }
-        if self.kinds.is_empty() || self.kinds.values().any(|&w| !(w > 0.0 && w.is_finite())) {
-            return fail("kinds must give at least one kind of text a positive weight".into());
-        }
+        check_pace(self.steps, self.batch_size, self.checkpoint_every, self.validate_every)?;
+        check_kinds(&self.kinds)?;
         let (queue, batch) = (self.queue_size, self.batch_size);
         if queue == 0 || queue % batch != 0 {
             return fail(format!(
