@@ -4,12 +4,13 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message;
 
-const FILES: [&str; 10] = [
+const FILES: [&str; 11] = [
     "moiety/v1/admin.proto",
     "moiety/v1/answer.proto",
     "moiety/v1/collections.proto",
     "moiety/v1/encoder.proto",
     "moiety/v1/filter.proto",
+    "moiety/v1/generate.proto",
     "moiety/v1/predict.proto",
     "moiety/v1/record.proto",
     "moiety/v1/records.proto",

@@ -58,14 +58,9 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let temporary = tempfile::tempdir().map_err(at(Path::new("temporary directory")))?;
     let data = args.data.clone().unwrap_or_else(|| temporary.path().to_path_buf());
     let listen = if args.serve { args.listen } else { SocketAddr::from(([127, 0, 0, 1], 0)) };
-    let server = Local::start(
-        data,
-        EngineOptions::default(),
-        listen,
-        &args.model,
-        ServerOptions::default().max_in_flight,
-    )
-    .await?;
+    let server =
+        Local::start(data, EngineOptions::default(), listen, &args.model, ServerOptions::default())
+            .await?;
     let client = Client::connect(&server.address.to_string()).await?;
     load(&client, &library.join("molecules.jsonl")).await?;
     let questions = questions(&library.join("queries.jsonl"))?;

@@ -11,6 +11,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args) -> Result<()> {
     let connection = args.server.connect().await?;
     let info = connection.client.info().await?;
+    let writes = info.generation() == moiety_rpc::wire::GenerationSupport::Both;
     let fingerprint = info.info.unwrap_or_default().model_fingerprint;
     println!("server {} at {}", info.server_version, args.server.place());
     println!("model {} ({fingerprint})", info.model_name);
@@ -18,6 +19,9 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         "  vectors of {} (whole) and {} (parts); reads up to {} heavy atoms and {} word pieces",
         info.global_dimension, info.part_dimension, info.max_atoms, info.max_text_tokens
     );
+    if writes {
+        println!("  writes captions of molecules, and molecules for texts");
+    }
     info.heads.iter().for_each(|head| println!("{}", head_line(head)));
     for collection in connection.client.list_collections().await?.collections {
         let name = collection.config.unwrap_or_default().name;

@@ -5,12 +5,15 @@
 
 #![allow(clippy::print_stdout, reason = "a command line program prints")]
 
+mod asked;
+mod caption;
 mod connect;
 mod convert;
 mod demo;
 mod error;
 mod eval;
 mod explain;
+mod generate;
 mod import;
 mod index;
 mod info;
@@ -28,6 +31,7 @@ mod structure;
 mod table;
 mod tokenizer;
 mod train;
+mod writing;
 
 use std::{io::IsTerminal, process::ExitCode};
 
@@ -54,6 +58,10 @@ enum Command {
     Search(search::Args),
     /// Predict properties of structures with the heads of the model.
     Predict(predict::Args),
+    /// Write captions of structures with a model that writes.
+    Caption(caption::Args),
+    /// Write molecules for texts with a model that writes.
+    Generate(generate::Args),
     /// Make, drop and list indexes of fields, which filters use.
     Index(index::Args),
     /// Measure retrieval on captions and molecules that belong together.
@@ -101,6 +109,8 @@ fn run(command: Command) -> error::Result<()> {
         Command::Import(args) => in_runtime(Box::pin(import::run(args))),
         Command::Search(args) => in_runtime(Box::pin(search::run(args))),
         Command::Predict(args) => in_runtime(Box::pin(predict::run(args))),
+        Command::Caption(args) => in_runtime(Box::pin(caption::run(args))),
+        Command::Generate(args) => in_runtime(Box::pin(generate::run(args))),
         Command::Index(args) => in_runtime(Box::pin(index::run(args))),
         Command::Info(args) => in_runtime(Box::pin(info::run(args))),
         Command::Convert(args) => convert::run(&args),

@@ -25,6 +25,10 @@ pub(crate) struct Args {
     /// Most calls at work at once; further ones are refused with a retry delay
     #[arg(long, default_value_t = ServerOptions::default().max_in_flight)]
     max_in_flight: usize,
+    /// Most of these calls that the model writes for at once (captions, molecules for texts); further ones are refused with a
+    /// retry delay
+    #[arg(long, default_value_t = ServerOptions::default().max_writing)]
+    max_writing: usize,
     /// Serve for reading only: nothing is written, and what can be read of a damaged directory is served
     #[arg(long)]
     read_only: bool,
@@ -49,8 +53,9 @@ impl Args {
 
 pub(crate) async fn run(args: Args) -> Result<()> {
     let options = args.options();
-    let server =
-        Local::start(args.data, options, args.listen, &args.model, args.max_in_flight).await?;
+    let (max_in_flight, max_writing) = (args.max_in_flight, args.max_writing);
+    let serving = ServerOptions { max_in_flight, max_writing, ..ServerOptions::default() };
+    let server = Local::start(args.data, options, args.listen, &args.model, serving).await?;
     println!("moiety: serving {} on {} (Ctrl-C stops)", server.data.display(), server.address);
     stop_signal().await;
     println!("moiety: finishing the calls at work");
@@ -67,13 +72,13 @@ pub(crate) struct Local {
 }
 
 impl Local {
-    /// Opens the engine and begins to serve; port 0 takes a free one.
+    /// Opens the engine and begins to serve; port 0 takes a free one, and the model says how queries are reranked.
     pub(crate) async fn start(
         data: PathBuf,
         engine: EngineOptions,
         listen: SocketAddr,
         model: &ModelArgs,
-        max_in_flight: usize,
+        serving: ServerOptions,
     ) -> Result<Self> {
         let busy =
             |e| CliError::Usage(format!("cannot listen on {listen}: {e}; choose another --listen"));
@@ -83,7 +88,7 @@ impl Local {
         let opened = tokio::task::spawn_blocking(move || open(dir, engine, &model)).await;
         let (engine, rerank) =
             opened.map_err(|e| CliError::Usage(format!("opening the data failed: {e}")))??;
-        let options = ServerOptions { max_in_flight, rerank, ..ServerOptions::default() };
+        let options = ServerOptions { rerank, ..serving };
         let (stop, stopped) = oneshot::channel();
         let shutdown = async {
             // The sender goes away only with the server's owner.

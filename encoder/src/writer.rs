@@ -3,7 +3,11 @@
 //! A caption is what the model wrote, true or not. A molecule is what it wrote too, read again: what cannot be read comes back
 //! with the reason.
 
-use std::{collections::HashSet, path::Path, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    path::Path,
+    sync::Arc,
+};
 
 use moiety_chem::{ChemError, Molecule};
 use serde::Deserialize;
@@ -15,7 +19,9 @@ use crate::{
         T5,
         generate::GenerateOptions,
         tokenizer::ModelTokenizer,
-        translate::{Direction, MAX_SOURCE_TOKENS, Translated, Translation, translate},
+        translate::{
+            Direction, MAX_SOURCE_TOKENS, Translated, Translation, sources_per_call, translate,
+        },
     },
 };
 
@@ -38,6 +44,10 @@ pub struct Proposal {
     /// The molecule, or why the SMILES is none.
     pub molecule: std::result::Result<Molecule, ChemError>,
 }
+
+/// Most sources that are written for together by [`Writer::describe_each`] and [`Writer::propose_each`]: more would be slower
+/// to stop and hardly faster.
+const MOST_AT_ONCE: usize = 16;
 
 /// What tells an Atomas's directory from a T5's.
 #[derive(Deserialize)]
@@ -109,6 +119,42 @@ impl Writer {
         Ok(written.into_iter().map(proposals).collect())
     }
 
+    /// As [`Writer::describe`], for any number of molecules: as many at once as memory allows, and a molecule that cannot be
+    /// read does not keep the others from being described.
+    ///
+    /// # Errors
+    /// [`EncoderError::Stopped`] when `go_on` says no, and those of the options.
+    pub fn describe_each(
+        &self,
+        molecules: &[&Molecule],
+        options: &GenerateOptions,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<Vec<Result<Vec<Translated>>>> {
+        let write = |chunk: &[&Molecule], go_on: &mut dyn FnMut() -> bool| {
+            self.describe(chunk, options, go_on)
+        };
+        each(molecules, self.at_once(options), go_on, write)
+    }
+
+    /// As [`Writer::propose`], for any number of texts; one that cannot be read does not keep the others from being answered.
+    ///
+    /// # Errors
+    /// As those of [`Writer::describe_each`].
+    pub fn propose_each(
+        &self,
+        texts: &[&str],
+        options: &GenerateOptions,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<Vec<Result<Vec<Proposal>>>> {
+        let write =
+            |chunk: &[&str], go_on: &mut dyn FnMut() -> bool| self.propose(chunk, options, go_on);
+        each(texts, self.at_once(options), go_on, write)
+    }
+
+    fn at_once(&self, options: &GenerateOptions) -> usize {
+        sources_per_call(&self.t5, self.max_source_tokens, options).min(MOST_AT_ONCE)
+    }
+
     fn translate(
         &self,
         direction: Direction,
@@ -122,6 +168,57 @@ impl Writer {
             generate: options.clone(),
         };
         translate(&self.t5, &self.tokenizer, &translation, inputs, go_on)
+    }
+}
+
+/// Writes for all items, `at_once` together.
+fn each<T: Copy, W>(
+    items: &[T],
+    at_once: usize,
+    go_on: &mut dyn FnMut() -> bool,
+    mut write: impl FnMut(&[T], &mut dyn FnMut() -> bool) -> Result<Vec<W>>,
+) -> Result<Vec<Result<W>>> {
+    let mut outcomes: Vec<Result<W>> = Vec::with_capacity(items.len());
+    for chunk in items.chunks(at_once) {
+        let (made, mut faults) = together(chunk, go_on, &mut write)?;
+        let mut made = made.into_iter();
+        outcomes.extend((0..chunk.len()).filter_map(|place| match faults.remove(&place) {
+            Some(error) => Some(Err(error)),
+            None => made.next().map(Ok),
+        }));
+    }
+    Ok(outcomes)
+}
+
+/// Writes for a chunk. Items at fault are left out and come back by their places; what the others made is in their order.
+fn together<T: Copy, W>(
+    chunk: &[T],
+    go_on: &mut dyn FnMut() -> bool,
+    write: &mut impl FnMut(&[T], &mut dyn FnMut() -> bool) -> Result<Vec<W>>,
+) -> Result<(Vec<W>, BTreeMap<usize, EncoderError>)> {
+    let mut faults = BTreeMap::new();
+    let mut places: Vec<usize> = (0..chunk.len()).collect();
+    loop {
+        if !go_on() {
+            return Err(EncoderError::Stopped { steps: 0 });
+        }
+        let asked: Vec<T> = places.iter().map(|&place| chunk[place]).collect();
+        let error = match write(&asked, go_on) {
+            Ok(made) => return Ok((made, faults)),
+            Err(error) => error,
+        };
+        match item_at_fault(&error).filter(|fault| *fault < places.len()) {
+            Some(fault) => faults.insert(places.remove(fault), error),
+            None => return Err(error),
+        };
+    }
+}
+
+/// The item that an error is about, counted among those that were asked together.
+fn item_at_fault(error: &EncoderError) -> Option<usize> {
+    match error {
+        EncoderError::Text { index, .. } | EncoderError::Molecule { index, .. } => Some(*index),
+        _ => None,
     }
 }
 
@@ -155,5 +252,33 @@ mod tests {
         assert_eq!(strings, ["OCC", "C1CC", "C/C=C\\C", "C/C=C/C"]);
         let readable: Vec<bool> = found.iter().map(|p| p.molecule.is_ok()).collect();
         assert_eq!(readable, [true, false, true, true]);
+    }
+
+    #[test]
+    fn an_item_at_fault_is_named_and_its_neighbours_are_written() {
+        let items = [1, -2, 3, -4, -5, 6];
+        let write = |chunk: &[i32], _: &mut dyn FnMut() -> bool| match chunk
+            .iter()
+            .position(|item| *item < 0)
+        {
+            Some(index) => Err(EncoderError::Text { index, reason: chunk[index].to_string() }),
+            None => Ok(chunk.iter().map(|item| 10 * item).collect()),
+        };
+        let made = each(&items, 4, &mut || true, write).expect("written");
+        let shown: Vec<_> = made.into_iter().map(Result::ok).collect();
+        assert_eq!(shown, [Some(10), None, Some(30), None, None, Some(60)]);
+    }
+
+    #[test]
+    fn nothing_more_is_written_once_it_is_told_to_stop() {
+        let left = std::cell::Cell::new(2u32);
+        let mut go_on = || left.replace(left.get().saturating_sub(1)) > 0;
+        let mut chunks = 0;
+        let write = |chunk: &[i32], _: &mut dyn FnMut() -> bool| {
+            chunks += 1;
+            Ok(chunk.to_vec())
+        };
+        let stopped = each(&[1, 2, 3], 1, &mut go_on, write).expect_err("told to stop");
+        assert!(matches!(stopped, EncoderError::Stopped { .. }) && chunks == 2);
     }
 }

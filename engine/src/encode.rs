@@ -54,7 +54,11 @@ impl Engine {
         Ok(molecule)
     }
 
-    fn legible<'a>(&self, text: &'a str) -> std::result::Result<&'a str, ItemEncodingError> {
+    /// Checks a text that the encoder can take.
+    pub(crate) fn legible<'a>(
+        &self,
+        text: &'a str,
+    ) -> std::result::Result<&'a str, ItemEncodingError> {
         check_length(text, MAX_TEXT_BYTES)?;
         self.encoder().check_text(text).map_err(refused)?;
         Ok(text)
@@ -69,8 +73,8 @@ fn check_length(text: &str, limit: usize) -> std::result::Result<(), ItemEncodin
     Err(ItemEncodingError { reason })
 }
 
-/// The encoder counts from the item it was given, which is always the first: its position says nothing here.
-fn refused(error: EncoderError) -> ItemEncodingError {
+/// Without the encoder's position, which counts from the items that it was given.
+pub(crate) fn refused(error: EncoderError) -> ItemEncodingError {
     let reason = match error {
         EncoderError::Molecule { reason, .. } | EncoderError::Text { reason, .. } => reason,
         other => other.to_string(),

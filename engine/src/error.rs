@@ -163,6 +163,15 @@ pub enum EngineError {
         "no property head is loaded; open the engine with heads that were fitted on its encoder"
     )]
     NoHeads,
+    /// A text or a molecule was to be written by a model that does not write.
+    #[error(
+        "model {model:?} writes neither captions nor molecules; load one that does: an Atomas that was trained \
+         (`moiety train --recipe atomas`) or converted (`moiety convert`)"
+    )]
+    CannotWrite {
+        /// The model that is loaded.
+        model: String,
+    },
     /// The query's molecule cannot be read.
     #[error("query.molecule: {0}")]
     Structure(#[source] moiety_chem::ChemError),
@@ -206,7 +215,9 @@ impl EngineError {
             | Self::ModelMismatch { .. }
             | Self::UnsupportedFormat { .. }
             | Self::ReadOnly { .. } => ErrorKind::Refused,
-            Self::NoHeads | Self::Encoder(E::ForeignHead { .. }) => ErrorKind::Refused,
+            Self::NoHeads | Self::CannotWrite { .. } | Self::Encoder(E::ForeignHead { .. }) => {
+                ErrorKind::Refused
+            }
             Self::DiskFull { .. } | Self::MemoryFull { .. } => ErrorKind::Exhausted,
             Self::Cancelled | Self::DeadlineExceeded => ErrorKind::Cancelled,
             Self::Corrupt { .. } => ErrorKind::Corrupt,

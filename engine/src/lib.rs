@@ -43,6 +43,7 @@ mod facts;
 mod fields;
 mod filter;
 mod filter_plan;
+mod generate;
 mod graphs;
 mod index_field;
 mod levels;
@@ -78,8 +79,12 @@ pub use engine::{Engine, Page};
 pub use error::{EngineError, ErrorKind};
 pub use filter::{Bound, Filter, FilterSyntaxError};
 pub use filter_plan::{AccessPath, ConditionPlan, FilterPlan, Strategy};
+pub use generate::{GeneratedMolecule, GeneratedText, ItemResult, NamedMolecule};
 pub use moiety_chem::{PatternStereo, Structure};
 pub use moiety_encoder::property::{Head, HeadPrediction, HeadSpec, Heads, TaskKind};
+pub use moiety_encoder::t5::generate::{
+    GenerateOptions, LengthCount, Sampling, Scoring, Strategy as GenerateStrategy,
+};
 pub use moiety_encoder::{Encoder, Encoding, Extent, Level, ModelInfo};
 pub use options::{Access, EngineOptions, FreeSpace, Start};
 pub use predict::Predictions;

@@ -235,6 +235,16 @@ impl Client {
         Ok(self.encoder.clone().predict(request).await?.into_inner())
     }
 
+    /// Captions of molecules, where the server's model writes.
+    pub async fn caption(&self, request: wire::CaptionRequest) -> Result<wire::CaptionResponse> {
+        Ok(self.encoder.clone().caption(request).await?.into_inner())
+    }
+
+    /// Molecules for texts, where the server's model writes.
+    pub async fn generate(&self, request: wire::GenerateRequest) -> Result<wire::GenerateResponse> {
+        Ok(self.encoder.clone().generate(request).await?.into_inner())
+    }
+
     /// The server's model and limits.
     pub async fn info(&self) -> Result<wire::InfoResponse> {
         Ok(self.encoder.clone().info(wire::InfoRequest {}).await?.into_inner())

@@ -9,6 +9,7 @@ mod error;
 mod field_index;
 mod filter;
 mod filter_plan;
+mod generate;
 mod payload;
 mod predict;
 mod query;
@@ -22,6 +23,9 @@ pub use error::ConvertError;
 pub use field_index::{index_from_wire, index_status_to_wire, index_to_wire};
 pub use filter::filter_from_wire;
 pub use filter_plan::{filter_explanation_to_wire, filter_plan_to_wire};
+pub use generate::{
+    generate_options_from_wire, generated_molecule_to_wire, generated_text_to_wire,
+};
 pub use payload::{payload_from_wire, payload_to_wire};
 pub use predict::{head_to_wire, prediction_to_wire};
 pub use query::{

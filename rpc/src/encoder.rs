@@ -1,6 +1,6 @@
 //! The `Encoder` service.
 
-use moiety_engine::{Encoding, Engine, Head, ItemEncodingError, Structure};
+use moiety_engine::{Encoding, Engine, Head, ItemEncodingError, Patience, Structure};
 use moiety_proto::v1::{self as wire, encoder_server::Encoder};
 use tonic::{Request, Response, Status};
 
@@ -10,6 +10,7 @@ use crate::{
         structure_from_wire,
     },
     edge::{Clock, Edge},
+    generate::{Desks, caption, generate},
     limits::{MAX_ENCODE, MAX_MESSAGE_BYTES},
     predict::predict,
     status::{engine_status, unconverted},
@@ -18,11 +19,12 @@ use crate::{
 /// Answers `moiety.v1.Encoder`.
 pub(crate) struct EncoderService {
     edge: Edge,
+    desks: Desks,
 }
 
 impl EncoderService {
-    pub(crate) fn new(edge: Edge) -> Self {
-        Self { edge }
+    pub(crate) fn new(edge: Edge, max_writing: usize) -> Self {
+        Self { edge, desks: Desks::new(max_writing) }
     }
 }
 
@@ -47,6 +49,30 @@ impl Encoder for EncoderService {
         request: Request<wire::PredictRequest>,
     ) -> Result<Response<wire::PredictResponse>, Status> {
         self.edge.answer(request, predict).await
+    }
+
+    async fn caption(
+        &self,
+        request: Request<wire::CaptionRequest>,
+    ) -> Result<Response<wire::CaptionResponse>, Status> {
+        let desk = self.desks.take()?;
+        let work = move |engine: &Engine, request, clock: &Clock, patience: &Patience| {
+            let _desk = desk;
+            caption(engine, request, clock, patience)
+        };
+        self.edge.answer_patiently(request, work).await
+    }
+
+    async fn generate(
+        &self,
+        request: Request<wire::GenerateRequest>,
+    ) -> Result<Response<wire::GenerateResponse>, Status> {
+        let desk = self.desks.take()?;
+        let work = move |engine: &Engine, request, clock: &Clock, patience: &Patience| {
+            let _desk = desk;
+            generate(engine, request, clock, patience)
+        };
+        self.edge.answer_patiently(request, work).await
     }
 
     async fn info(
@@ -164,6 +190,10 @@ fn info(
     clock: &Clock,
 ) -> Result<wire::InfoResponse, Status> {
     let model = engine.encoder().info();
+    let generation = match engine.encoder().writer() {
+        Some(_) => wire::GenerationSupport::Both,
+        None => wire::GenerationSupport::None,
+    };
     Ok(wire::InfoResponse {
         model_name: model.name.clone(),
         global_dimension: model.global_dim as u32,
@@ -173,6 +203,7 @@ fn info(
         server_version: env!("CARGO_PKG_VERSION").into(),
         max_message_bytes: MAX_MESSAGE_BYTES as u64,
         heads: engine.heads().iter().map(Head::spec).map(head_to_wire).collect(),
+        generation: generation.into(),
         info: clock.info(engine, Vec::new()),
     })
 }

@@ -21,6 +21,7 @@ pub mod convert;
 mod deadline;
 mod edge;
 mod encoder;
+mod generate;
 mod held;
 mod import;
 pub mod limits;

@@ -14,6 +14,21 @@ pub const MAX_BATCH: usize = 10_000;
 /// Most items of one encode request.
 pub const MAX_ENCODE: usize = 1_000;
 
+/// Most items of one request that makes the model write.
+pub const MAX_WRITTEN: usize = 100;
+
+/// Longest generated text, in tokens.
+pub const MAX_WRITTEN_TOKENS: u32 = 1_024;
+
+/// Longest generated text of a request that does not say, in tokens.
+pub const DEFAULT_WRITTEN_TOKENS: u32 = 256;
+
+/// Most beams, and most draws, for one item.
+pub const MAX_BEAMS: u32 = 64;
+
+/// Beams of a beam search that does not say how many.
+pub const DEFAULT_BEAMS: u32 = 5;
+
 /// Most hits of one query.
 pub const MAX_HITS: u32 = 1_000;
 

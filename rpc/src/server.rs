@@ -35,6 +35,9 @@ pub struct ServerOptions {
     /// Most bytes of requests at work and of answers that clients have not read; what goes beyond is refused with
     /// RESOURCE_EXHAUSTED. A single message larger than this still goes through alone.
     pub max_bytes_in_flight: usize,
+    /// Most calls that the model writes for at once (captions, molecules for texts), of `max_in_flight`; each takes cores for
+    /// seconds, and memory for all that it writes. At least one.
+    pub max_writing: usize,
     /// How long calls may take to finish once shutdown has begun; what is not done by then is cut.
     pub drain_timeout: Duration,
     /// How queries are reranked that leave it to the server: settings of the model that is served.
@@ -46,6 +49,7 @@ impl Default for ServerOptions {
         Self {
             max_in_flight: 64,
             max_bytes_in_flight: 256 << 20,
+            max_writing: 2,
             drain_timeout: Duration::from_secs(30),
             rerank: RerankDefaults::default(),
         }
@@ -123,7 +127,7 @@ pub async fn run(
                 .max_decoding_message_size(MAX_MESSAGE_BYTES),
         )
         .add_service(
-            EncoderServer::new(EncoderService::new(edge))
+            EncoderServer::new(EncoderService::new(edge, options.max_writing))
                 .max_decoding_message_size(MAX_MESSAGE_BYTES),
         );
     let address = listener.local_addr()?;

@@ -51,12 +51,12 @@ fn field_of(error: &EngineError) -> &str {
 
 /// Every place is taken.
 pub(crate) fn busy(places: usize) -> Status {
-    let message = format!(
-        "the server is busy: {places} calls are at work, as many as it takes; try again in {} ms",
-        RETRY_DELAY.as_millis()
-    );
-    let details = ErrorDetails::with_retry_info(Some(RETRY_DELAY));
-    Status::with_error_details(Code::ResourceExhausted, message, details)
+    try_again(&format!("{places} calls are at work, as many as it takes"), "")
+}
+
+/// Every place to write at is taken.
+pub(crate) fn busy_writing(places: usize) -> Status {
+    try_again(&format!("the model writes for {places} calls, as many as may at once"), "")
 }
 
 /// The client's deadline passed.
@@ -69,11 +69,16 @@ pub(crate) fn deadline_exceeded() -> Status {
 
 /// Requests at work and answers that were not read take all the memory they may.
 pub(crate) fn out_of_bytes(most: usize) -> Status {
-    let message = format!(
-        "the server is busy: requests at work and answers that clients have not read take {most} bytes, as many as they \
-         may; read answers, and try again in {} ms",
-        RETRY_DELAY.as_millis()
+    let why = format!(
+        "requests at work and answers that clients have not read take {most} bytes, as many as they may"
     );
+    try_again(&why, "read answers, and ")
+}
+
+/// A refusal that is over in a moment.
+fn try_again(why: &str, what_else: &str) -> Status {
+    let delay = RETRY_DELAY.as_millis();
+    let message = format!("the server is busy: {why}; {what_else}try again in {delay} ms");
     let details = ErrorDetails::with_retry_info(Some(RETRY_DELAY));
     Status::with_error_details(Code::ResourceExhausted, message, details)
 }

@@ -23,6 +23,9 @@ fn swallow(bytes: &[u8]) {
     if let Ok(filter) = wire::Filter::decode(bytes) {
         let _ = convert::filter_from_wire(filter, "filter");
     }
+    if let Ok(request) = wire::GenerateRequest::decode(bytes) {
+        let _ = convert::generate_options_from_wire(request.options, "options");
+    }
     if let Ok(vector) = wire::Vector::decode(bytes) {
         let _ = convert::vector_from_wire(&vector, "vector");
     }

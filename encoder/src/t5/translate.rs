@@ -89,6 +89,15 @@ pub fn translate(
     candidates.into_iter().map(|candidates| written(tokenizer, candidates)).collect()
 }
 
+/// How many sources one call can take, however long they are; at least 1, which [`translate`] may still refuse.
+pub fn sources_per_call(model: &T5, max_source_tokens: usize, options: &GenerateOptions) -> usize {
+    let config = model.config();
+    let scores =
+        max_source_tokens.saturating_mul(max_source_tokens).saturating_mul(config.num_heads);
+    let read = MAX_SCORES / scores.max(1);
+    options.sources_per_call(max_source_tokens, config).min(read).max(1)
+}
+
 /// Checks what attention among the tokens of the sources needs.
 fn check_scores(batch: &PaddedBatch, model: &T5) -> Result<()> {
     let (rows, n) = batch.ids.dims2()?;

@@ -106,6 +106,12 @@ impl Scoring {
 }
 
 impl GenerateOptions {
+    /// How many sources of `positions` tokens each one call can take; 0 where the options ask too much for one alone.
+    pub(in crate::t5) fn sources_per_call(&self, positions: usize, config: &T5Config) -> usize {
+        let rows = MAX_ROWS / self.width().max(1);
+        rows.min(MAX_CACHE / self.cached_numbers(1, positions, config).max(1))
+    }
+
     /// Rows that each source takes.
     pub(super) fn width(&self) -> usize {
         match &self.strategy {
@@ -156,10 +162,9 @@ impl GenerateOptions {
         }
     }
 
-    /// Checks what keys and values of sources and rows come to, should every row reach its limit.
+    /// Checks the memory of keys and values.
     fn check_cache(&self, sources: usize, positions: usize, config: &T5Config) -> Result<()> {
-        let tokens = sources.saturating_mul(self.width() * self.max_tokens + positions);
-        let numbers = tokens.saturating_mul(2 * config.decoder_layers() * config.inner());
+        let numbers = self.cached_numbers(sources, positions, config);
         if numbers <= MAX_CACHE {
             return Ok(());
         }
@@ -169,6 +174,13 @@ impl GenerateOptions {
             self.width(),
             self.max_tokens
         )))
+    }
+
+    /// Keys and values of sources and rows, should every row reach its limit.
+    fn cached_numbers(&self, sources: usize, positions: usize, config: &T5Config) -> usize {
+        let row_tokens = self.width().saturating_mul(self.max_tokens);
+        let tokens = sources.saturating_mul(row_tokens.saturating_add(positions));
+        tokens.saturating_mul(2 * config.decoder_layers() * config.inner())
     }
 }
 
@@ -215,6 +227,9 @@ mod tests {
             ..GenerateOptions::default()
         };
         assert!(options.check(16, 512, &config).is_ok());
+        let most = options.sources_per_call(512, &config);
+        assert!(options.check(most, 512, &config).is_ok());
+        assert!(options.check(most + 1, 512, &config).is_err());
         for (sources, positions) in [(24, 0), (16, 2048), (204, 512)] {
             let error = options.check(sources, positions, &config).expect_err("too much");
             assert!(error.to_string().contains("cached numbers"), "{error}");
