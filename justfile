@@ -29,6 +29,11 @@ bench-recall:
 bench-scale:
     cargo run --workspace --example scale_table
 
+# Rerank by fragments and tokens: bytes a record, and time beside a plain sum of the bytes, floats and NumPy; or with files of
+# molecules and queries, see benches/README.md
+bench-rerank *files:
+    cargo run --workspace --example rerank_table -- {{files}}
+
 # Engine, index and encoder beside their peers
 bench-peers:
     benches/peers/run.sh

@@ -4,6 +4,7 @@
 pub mod corpus;
 pub mod curve;
 mod error;
+pub mod late;
 pub mod npy;
 pub mod peers;
 pub mod stages;

@@ -56,13 +56,21 @@ impl Session {
 
     /// Sends a request and waits for its answer.
     pub fn ask(&mut self, request: &Value) -> Result<Value, BenchError> {
-        let failed = |reason: String| BenchError::Peer { program: self.program.clone(), reason };
+        let sent = writeln!(self.requests, "{request}").and_then(|()| self.requests.flush());
+        sent.map_err(|error| self.failed(error.to_string()))?;
+        self.answer()
+    }
+
+    /// Waits for the next line that it says.
+    pub fn answer(&mut self) -> Result<Value, BenchError> {
         let mut line = String::new();
-        writeln!(self.requests, "{request}")
-            .and_then(|()| self.requests.flush())
-            .and_then(|()| self.answers.read_line(&mut line))
-            .map_err(|error| failed(error.to_string()))?;
-        serde_json::from_str(&line).map_err(|_| failed(format!("it answered {line:?}")))
+        let read = self.answers.read_line(&mut line);
+        read.map_err(|error| self.failed(error.to_string()))?;
+        serde_json::from_str(&line).map_err(|_| self.failed(format!("it answered {line:?}")))
+    }
+
+    fn failed(&self, reason: String) -> BenchError {
+        BenchError::Peer { program: self.program.clone(), reason }
     }
 }
 

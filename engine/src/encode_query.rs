@@ -86,7 +86,7 @@ pub(crate) fn stored(
         id: id.to_owned(),
     })?;
     let vector = view.vector(live.number, side, version)?;
-    let levels = view.located_levels(live.number, side, version)?;
+    let levels = view.levels(live.number, side, version)?;
     match (vector, levels) {
         (Some(global), Some(levels)) => Ok(Encoded { global, levels }),
         _ => Err(EngineError::SideMissing { id: id.to_owned(), side: side.name() }),
@@ -99,7 +99,7 @@ fn single(encodings: Vec<Encoding>, live: &LiveCollection) -> Result<Encoded> {
     let encoding = encoding.ok_or_else(|| broken("no encoding for the query".into()))?;
     levels::check(&encoding, live.info.part_dim).map_err(broken)?;
     let Encoding { global, fragments, tokens } = encoding;
-    Ok(Encoded { global, levels: Levels { fragments, tokens } })
+    Ok(Encoded { global, levels: Levels { fragments: fragments.into(), tokens: tokens.into() } })
 }
 
 /// Names the field of a query that the encoder refuses.

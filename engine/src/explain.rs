@@ -1,6 +1,6 @@
 //! Why a record scores as it does: every best pair of parts, with what it adds to the score.
 
-use moiety_encoder::{Encoder, Level};
+use moiety_encoder::Encoder;
 
 use crate::{
     Direction, ExplainRequest, Explanation, Filter, FilterExplanation, LevelExplanation, LevelName,
@@ -8,6 +8,7 @@ use crate::{
     encode_query::{self, Encoded},
     error::{EngineError, Result},
     filter::Subject,
+    levels::CodedLevel,
     live::LiveCollection,
     plan,
     rerank::Alignment,
@@ -104,8 +105,8 @@ fn explain_global(weight: f32, score: f32) -> LevelExplanation {
 fn explain_level(
     name: LevelName,
     weight: f32,
-    query: &Level,
-    target: &Level,
+    query: &CodedLevel,
+    target: &CodedLevel,
     alignment: &Alignment,
 ) -> LevelExplanation {
     let pair = |direction, q: usize, t: usize, cosine: f32, part: f32| MatchedPair {

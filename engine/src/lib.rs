@@ -97,7 +97,7 @@ pub use record::{
     Acknowledged, MoleculeFacts, Record, RecordError, StoredMolecule, StoredRecord, UpsertOutcome,
 };
 pub use repair::{Repaired, repair};
-pub use rerank::level_scores;
+pub use rerank::{full_level_scores, level_scores};
 pub use schema::{FieldType, IndexInfo, IndexSpec, IndexState};
 pub use snapshot::{
     SnapshotCollection, SnapshotFile, SnapshotInfo, SnapshotManifest, SnapshotPart, SnapshotReader,

@@ -111,7 +111,7 @@ fn copy(view: &View<'_>, target: &Store, collection: CollectionId) -> Result<()>
         if readable.whole.binary_search(version).is_err() {
             continue;
         }
-        let sides = Side::ALL.map(|side| collection.side_key(side, *version));
+        let sides = Side::ALL.map(|side| collection.side_key(side, *version).to_vec());
         let values = sides
             .into_iter()
             .flat_map(|key| [(Family::Vectors, key.clone()), (Family::Levels, key)]);

@@ -2,16 +2,68 @@
 //!
 //! For one level, with unit vectors `q` and `t` and weights that sum to one on each side,
 //! `score = (Σ_q w_q max_t cos(q, t) + Σ_t w_t max_q cos(q, t)) / 2`, as in the token alignment of Atomas (arXiv
-//! 2404.16880). The total is `global·wg + fragment·wf + token·wt`. Nothing here reads a store.
+//! 2404.16880). The total is `global·wg + fragment·wf + token·wt`. Cosines are products of the codes that are stored, of the
+//! query as of the target, so that an explanation has the very numbers of a search. Nothing here reads a store.
 
 use moiety_encoder::{Encoding, Level};
-use moiety_index::dot_rows;
+use moiety_index::{Best, Codes, MaxSim, dot};
 
 use crate::{
     LevelScores, LevelWeights,
     error::{EngineError, Result},
-    levels::Levels,
+    levels::{CodedLevel, Levels, StoredLevel, StoredLevels},
 };
+
+/// A query laid out for the comparison with many candidates.
+pub(crate) struct Reranker<'q> {
+    fragments: Option<QueryLevel<'q>>,
+    tokens: Option<QueryLevel<'q>>,
+}
+
+struct QueryLevel<'q> {
+    max_sim: MaxSim,
+    weights: &'q [f32],
+}
+
+/// Scores of the levels of parts; absent where a side has none, or the level weighs nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct PartScores {
+    pub(crate) fragment: Option<f32>,
+    pub(crate) token: Option<f32>,
+}
+
+impl<'q> Reranker<'q> {
+    pub(crate) fn new(query: &'q Levels, weights: &LevelWeights) -> Self {
+        let level = |weight: f32, level: &'q CodedLevel| {
+            let max_sim = || MaxSim::new(level.codes.rows());
+            (weight > 0.0).then(|| QueryLevel { max_sim: max_sim(), weights: &level.weights })
+        };
+        Self {
+            fragments: level(weights.fragment, &query.fragments),
+            tokens: level(weights.token, &query.tokens),
+        }
+    }
+
+    /// Compares one candidate.
+    pub(crate) fn scores(&mut self, target: &StoredLevels<'_>) -> PartScores {
+        let score = |query: &mut Option<QueryLevel<'_>>, target: StoredLevel<'_>| {
+            let query = query.as_mut()?;
+            let best = query.max_sim.compare(target.rows)?;
+            Some(both_ways(best, query.weights, target.weights()))
+        };
+        PartScores {
+            fragment: score(&mut self.fragments, target.fragments),
+            token: score(&mut self.tokens, target.tokens),
+        }
+    }
+}
+
+/// Weighted MaxSim, both ways averaged.
+fn both_ways(best: Best<'_>, query: &[f32], target: impl IntoIterator<Item = f32>) -> f32 {
+    let query: f32 = best.query.iter().zip(query).map(|(cosine, weight)| cosine * weight).sum();
+    let target: f32 = best.target.iter().zip(target).map(|(cosine, weight)| cosine * weight).sum();
+    (query + target) / 2.0
+}
 
 /// The best partner of every part of two levels.
 pub(crate) struct Alignment {
@@ -29,19 +81,17 @@ pub(crate) struct Partner {
 
 impl Alignment {
     /// Finds all best partners; `None` when a side has no parts or the lengths differ.
-    pub(crate) fn of(query: &Level, target: &Level) -> Option<Self> {
-        if query.is_empty() || target.is_empty() || query.dim != target.dim {
+    pub(crate) fn of(query: &CodedLevel, target: &CodedLevel) -> Option<Self> {
+        let (query_rows, target_rows) = (query.codes.rows(), target.codes.rows());
+        if query.is_empty() || target.is_empty() || query_rows.dim() != target_rows.dim() {
             return None;
         }
         let nobody = Partner { index: 0, cosine: f32::NEG_INFINITY };
         let mut best_of_query = vec![nobody; query.len()];
         let mut best_of_target = vec![nobody; target.len()];
-        let mut cosines = vec![0f32; target.len()];
         for (q, best) in best_of_query.iter_mut().enumerate() {
-            dot_rows(&target.vectors, query.vector(q), &mut cosines);
-            for (t, (&cosine, best_of_target)) in
-                cosines.iter().zip(&mut best_of_target).enumerate()
-            {
+            for (t, best_of_target) in best_of_target.iter_mut().enumerate() {
+                let cosine = query_rows.dot(q, target_rows, t);
                 best.offer(t, cosine);
                 best_of_target.offer(q, cosine);
             }
@@ -49,12 +99,13 @@ impl Alignment {
         Some(Self { query: best_of_query, target: best_of_target })
     }
 
-    /// Weighted MaxSim, both ways averaged.
-    pub(crate) fn score(&self, query: &Level, target: &Level) -> f32 {
-        let weighted = |partners: &[Partner], weights: &[f32]| -> f32 {
-            partners.iter().zip(weights).map(|(partner, weight)| partner.cosine * weight).sum()
-        };
-        (weighted(&self.query, &query.weights) + weighted(&self.target, &target.weights)) / 2.0
+    /// The score of the level, to the last bit that of [`Reranker::scores`].
+    pub(crate) fn score(&self, query: &CodedLevel, target: &CodedLevel) -> f32 {
+        let cosines =
+            |partners: &[Partner]| -> Vec<f32> { partners.iter().map(|p| p.cosine).collect() };
+        let (of_query, of_target) = (cosines(&self.query), cosines(&self.target));
+        let best = Best { query: &of_query, target: &of_target };
+        both_ways(best, &query.weights, target.weights.iter().copied())
     }
 }
 
@@ -86,45 +137,60 @@ impl LevelWeights {
     }
 }
 
-/// Scores of the levels of a candidate; levels of weight zero are not computed.
-pub(crate) fn scores(
-    global: f32,
-    query: &Levels,
-    target: Option<&Levels>,
-    weights: &LevelWeights,
-) -> LevelScores {
-    let level = |weight: f32, query: &Level, target: Option<&Level>| {
-        max_sim(query, target.filter(|_| weight > 0.0)?)
-    };
-    LevelScores {
-        global,
-        fragment: level(weights.fragment, &query.fragments, target.map(|t| &t.fragments)),
-        token: level(weights.token, &query.tokens, target.map(|t| &t.tokens)),
-    }
+/// Scores of two encodings at all three levels, as a search and an explanation compute them (with the cosine as metric):
+/// fragments and tokens as bytes.
+pub fn level_scores(query: &Encoding, target: &Encoding) -> LevelScores {
+    scores_with(query, target, |query, target| {
+        let (query_codes, target_codes) =
+            (Codes::of(&query.vectors, query.dim), Codes::of(&target.vectors, target.dim));
+        let mut max_sim = MaxSim::new(query_codes.rows());
+        let best = max_sim.compare(target_codes.rows())?;
+        Some(both_ways(best, &query.weights, target.weights.iter().copied()))
+    })
 }
 
-/// Scores of two encodings at all three levels, as a search and an explanation compute them (with the cosine as metric).
-pub fn level_scores(query: &Encoding, target: &Encoding) -> LevelScores {
-    let mut global = [0.0];
-    dot_rows(&target.global, &query.global, &mut global);
+/// The same scores with fragments and tokens in full precision: what [`level_scores`] is measured against.
+pub fn full_level_scores(query: &Encoding, target: &Encoding) -> LevelScores {
+    scores_with(query, target, |query, target| {
+        if query.is_empty() || target.is_empty() || query.dim != target.dim {
+            return None;
+        }
+        let mut of_query = vec![f32::NEG_INFINITY; query.len()];
+        let mut of_target = vec![f32::NEG_INFINITY; target.len()];
+        for (q, best) in of_query.iter_mut().enumerate() {
+            for (t, best_of_target) in of_target.iter_mut().enumerate() {
+                let cosine = dot(query.vector(q), target.vector(t));
+                *best = best.max(cosine);
+                *best_of_target = best_of_target.max(cosine);
+            }
+        }
+        let best = Best { query: &of_query, target: &of_target };
+        Some(both_ways(best, &query.weights, target.weights.iter().copied()))
+    })
+}
+
+fn scores_with(
+    query: &Encoding,
+    target: &Encoding,
+    max_sim: impl Fn(&Level, &Level) -> Option<f32>,
+) -> LevelScores {
     LevelScores {
-        global: global[0],
+        global: dot(&target.global, &query.global),
         fragment: max_sim(&query.fragments, &target.fragments),
         token: max_sim(&query.tokens, &target.tokens),
     }
 }
 
-/// Weighted MaxSim of one level; `None` when it cannot be compared.
-fn max_sim(query: &Level, target: &Level) -> Option<f32> {
-    Alignment::of(query, target).map(|alignment| alignment.score(query, target))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use moiety_encoder::{Encoder, HashingEncoder};
 
-    fn level(rows: &[[f32; 2]], weights: &[f32]) -> Level {
-        Level { dim: 2, vectors: rows.concat(), weights: weights.to_vec(), extents: Vec::new() }
+    use super::*;
+    use crate::store::{encode_levels, read_levels};
+
+    fn level(rows: &[[f32; 2]], weights: &[f32]) -> CodedLevel {
+        let codes = Codes::of(rows.as_flattened(), 2);
+        CodedLevel { codes, weights: weights.to_vec(), extents: Vec::new() }
     }
 
     #[test]
@@ -132,22 +198,60 @@ mod tests {
         let query = level(&[[1.0, 0.0], [0.0, 1.0]], &[0.75, 0.25]);
         let target = level(&[[1.0, 0.0], [0.6, 0.8], [-1.0, 0.0]], &[0.5, 0.3, 0.2]);
         let alignment = Alignment::of(&query, &target).unwrap();
-        assert_eq!(alignment.query[0], Partner { index: 0, cosine: 1.0 });
-        assert_eq!(alignment.query[1], Partner { index: 1, cosine: 0.8 });
-        assert_eq!(alignment.target[1], Partner { index: 1, cosine: 0.8 });
-        assert_eq!(alignment.target[2], Partner { index: 1, cosine: 0.0 });
+        let found: Vec<usize> =
+            alignment.query.iter().chain(&alignment.target).map(|best| best.index).collect();
+        assert_eq!(found, [0, 1, 0, 1, 1]);
+        let close = |partner: Partner, cosine: f32| (partner.cosine - cosine).abs() < 1e-6;
+        assert!(close(alignment.query[0], 1.0) && close(alignment.query[1], 0.8));
+        assert!(close(alignment.target[1], 0.8) && close(alignment.target[2], 0.0));
         // ((0.75·1 + 0.25·0.8) + (0.5·1 + 0.3·0.8 + 0.2·0)) / 2
         assert!((alignment.score(&query, &target) - 0.845).abs() < 1e-6);
     }
 
     #[test]
-    fn a_level_without_parts_adds_nothing() {
-        let some = level(&[[1.0, 0.0]], &[1.0]);
-        let none = level(&[], &[]);
+    fn a_level_without_parts_or_weight_adds_nothing() {
+        let (some, none) = (level(&[[1.0, 0.0]], &[1.0]), CodedLevel::default());
         assert!(Alignment::of(&some, &none).is_none() && Alignment::of(&none, &some).is_none());
-        let weights = LevelWeights { global: 0.5, fragment: 2.0, token: 2.0 };
-        let scores = scores(0.8, &Levels::default(), Some(&Levels::default()), &weights);
-        assert_eq!(weights.total(&scores), 0.4);
+        let one = Level { dim: 2, vectors: vec![1.0, 0.0], weights: vec![1.0], ..Level::default() };
+        let both = encode_levels(&one, &one);
+        let tokens = encode_levels(&Level::default(), &one);
+        let query = Levels { fragments: some.clone(), tokens: some };
+        let weights = LevelWeights { global: 0.5, fragment: 2.0, token: 0.0 };
+        let mut reranker = Reranker::new(&query, &weights);
+        assert_eq!(reranker.scores(&read_levels(&tokens).unwrap()), PartScores::default());
+        let scores = reranker.scores(&read_levels(&both).unwrap());
+        assert!((scores.fragment.unwrap() - 1.0).abs() < 1e-6 && scores.token.is_none());
+        assert_eq!(
+            Reranker::new(&Levels::default(), &weights).scores(&read_levels(&both).unwrap()),
+            PartScores::default()
+        );
+    }
+
+    #[test]
+    fn a_search_an_explanation_and_an_evaluation_have_the_same_scores() {
+        let encoder = HashingEncoder::new(48);
+        let texts = ["a yellow dye, of wool and silk", "an acid that dyes wool"];
+        let encodings = encoder.encode_texts(&texts).unwrap();
+        let (one, other) = (&encodings[0], &encodings[1]);
+        let levels = |encoding: &Encoding| Levels {
+            fragments: encoding.fragments.clone().into(),
+            tokens: encoding.tokens.clone().into(),
+        };
+        let (query, target) = (levels(one), levels(other));
+        let value = encode_levels(&other.fragments, &other.tokens);
+        let weights = LevelWeights { global: 1.0, fragment: 1.0, token: 1.0 };
+        let searched = Reranker::new(&query, &weights).scores(&read_levels(&value).unwrap());
+        let explained = |query: &CodedLevel, target: &CodedLevel| {
+            Alignment::of(query, target).map(|alignment| alignment.score(query, target))
+        };
+        assert_eq!(searched.fragment, explained(&query.fragments, &target.fragments));
+        assert_eq!(searched.token, explained(&query.tokens, &target.tokens));
+        let evaluated = level_scores(one, other);
+        assert_eq!((searched.fragment, searched.token), (evaluated.fragment, evaluated.token));
+        let full = full_level_scores(one, other);
+        assert_eq!(full.global, evaluated.global);
+        assert!((full.fragment.unwrap() - searched.fragment.unwrap()).abs() < 0.01);
+        assert!((full.token.unwrap() - searched.token.unwrap()).abs() < 0.01);
     }
 
     #[test]

@@ -15,7 +15,9 @@ use crate::{
     limits::{MAX_EF, MAX_LIMIT, MAX_RERANK_CANDIDATES},
     live::LiveCollection,
     plan::{self, Candidates, Plan},
-    read, rerank, scan,
+    read,
+    rerank::{PartScores, Reranker},
+    scan,
     store::{Store, View},
 };
 
@@ -145,19 +147,22 @@ fn rank(
     let metric = live.index(request.target).config().metric;
     let weights = request.rerank.map_or(LevelWeights::GLOBAL_ONLY, |rerank| rerank.weights);
     let compare_parts = request.rerank.is_some() && !query.levels.is_empty();
+    let mut reranker = compare_parts.then(|| Reranker::new(&query.levels, &weights));
     let mut ranked = Vec::with_capacity(candidates.len());
     for candidates in candidates.chunks(RERANK_READ) {
         patience.check()?;
         let versions: Vec<u64> = candidates.iter().map(|candidate| candidate.id).collect();
-        let mut levels = Vec::new();
-        if compare_parts {
-            levels = view.levels(live.number, request.target, &versions)?;
-        }
-        let mut levels = levels.iter();
-        ranked.extend(candidates.iter().map(|candidate| {
-            let global = metric.score(candidate.distance);
-            let target = levels.next().and_then(Option::as_ref);
-            let levels = rerank::scores(global, &query.levels, target, &weights);
+        let parts = match &mut reranker {
+            Some(reranker) => {
+                view.each_levels(live.number, request.target, &versions, |target| {
+                    reranker.scores(target)
+                })?
+            }
+            None => vec![None; versions.len()],
+        };
+        ranked.extend(candidates.iter().zip(parts).map(|(candidate, parts)| {
+            let PartScores { fragment, token } = parts.unwrap_or_default();
+            let levels = LevelScores { global: metric.score(candidate.distance), fragment, token };
             Ranked { version: candidate.id, score: weights.total(&levels), levels }
         }));
     }

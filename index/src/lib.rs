@@ -1,11 +1,13 @@
 //! Vectors in, nearest neighbours out.
 //!
 //! It holds vectors in memory under numeric identifiers and finds the nearest, exactly ([`FlatIndex`]) or through a graph
-//! ([`HnswIndex`]), and binary fingerprints by Tanimoto similarity ([`Fingerprints`]). It is not a store: a graph can be
+//! ([`HnswIndex`]), and binary fingerprints by Tanimoto similarity ([`Fingerprints`]); sets of vectors are compared part by
+//! part ([`MaxSim`]). It is not a store: a graph can be
 //! saved, but whoever holds the truth must be able to do without the file. Nothing here knows what a vector stands for.
 
 mod admit;
 mod beam;
+mod coded;
 mod codes;
 mod config;
 mod error;
@@ -19,6 +21,7 @@ mod hnsw;
 mod image;
 mod kernel;
 mod layers;
+mod maxsim;
 mod metric;
 mod neighbor;
 mod points;
@@ -30,6 +33,7 @@ mod simd;
 mod tanimoto;
 mod walk;
 
+pub use coded::{CodedRows, Codes};
 pub use config::{
     Builder, EXACT_BELOW, FilteredParams, Found, HnswConfig, MAX_EF, MAX_M, SearchParams,
 };
@@ -38,6 +42,7 @@ pub use file::{GRAPH_FORMAT, MAX_LABEL};
 pub use flat::{FlatIndex, MAX_DIM};
 pub use hnsw::HnswIndex;
 pub use kernel::{dot, dot_rows};
+pub use maxsim::{Best, MaxSim, prefetch};
 pub use metric::{MAX_NORM, Metric};
 pub use neighbor::Neighbor;
 pub use points::MAX_POINTS;

@@ -1,14 +1,19 @@
 //! Integer kernels, in the widest instructions that the machine has, and prefetching.
 //!
-//! This is the only file of the room with `unsafe`: the instruction sets are chosen at run time, and their loads take
-//! pointers. Every kernel is exact in integers, so all of them give what the plain loop gives, bit for bit.
+//! This module, with its part `tile`, is the only place of the room with `unsafe`: the instruction sets are chosen at run
+//! time, and their loads take pointers. Every kernel is exact in integers, so all of them give what the plain loop gives, bit
+//! for bit.
 
 #![expect(unsafe_code, reason = "instruction sets chosen at run time, and prefetching")]
+
+mod tile;
 
 use std::sync::LazyLock;
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
+
+pub(crate) use tile::{Blocks, GROUP, QUERIES, ROWS, Targets};
 
 /// Rows of codes are padded to a multiple of this many bytes: one cache line, one register.
 pub(crate) const LANE: usize = 64;

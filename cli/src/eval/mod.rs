@@ -6,6 +6,7 @@
 
 mod baseline;
 mod data;
+mod precision;
 mod report;
 mod stereo;
 mod tune;
@@ -17,11 +18,12 @@ use moiety_encoder::{
     Encoder, Encoding,
     retrieval::{RankingMetrics, dot, rank_among},
 };
-use moiety_engine::{LevelScores, LevelWeights, level_scores};
+use moiety_engine::{LevelScores, LevelWeights};
 use rayon::prelude::*;
 
 use crate::{error::Result, model_dir::ModelArgs, progress};
 use data::Benchmark;
+use precision::Precision;
 use report::{Report, Setting};
 
 #[derive(clap::Args)]
@@ -32,6 +34,9 @@ pub(crate) struct Args {
     /// Candidates that are ranked again by their parts; repeat for several
     #[arg(long, default_values_t = [100])]
     candidates: Vec<usize>,
+    /// Rank with level vectors of so many bits a number, too (2 to 8, or 32 for floats); repeat for several
+    #[arg(long)]
+    level_bits: Vec<Precision>,
     /// Leave the baseline out
     #[arg(long)]
     no_baseline: bool,
@@ -72,8 +77,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     for setting in Setting::ALL {
         report.add(setting, "global vector", vectors.rank(setting, None));
         for &candidates in &args.candidates {
-            let name = format!("three levels, {candidates} candidates");
-            report.add(setting, &name, vectors.rank(setting, Some((candidates, weights))));
+            for precision in [Precision::Stored].iter().chain(&args.level_bits) {
+                let rerank = Rerank { candidates, weights, precision: *precision };
+                let name = format!("{precision}, {candidates} candidates");
+                report.add(setting, &name, vectors.rank(setting, Some(rerank)));
+            }
         }
     }
     println!("{}", report.table(model));
@@ -87,6 +95,14 @@ pub(crate) struct Vectors {
     pool: Vec<Encoding>,
     /// Place in the pool of each caption's molecule.
     truth: Vec<usize>,
+}
+
+/// How candidates are ranked again.
+#[derive(Clone, Copy)]
+struct Rerank {
+    candidates: usize,
+    weights: LevelWeights,
+    precision: Precision,
 }
 
 /// The scores of one query's candidates, the truth among them or not.
@@ -123,10 +139,12 @@ impl Vectors {
         self.truth.len()
     }
 
-    fn rank(&self, setting: Setting, rerank: Option<(usize, LevelWeights)>) -> RankingMetrics {
+    fn rank(&self, setting: Setting, rerank: Option<Rerank>) -> RankingMetrics {
         let ranks = (0..self.queries()).into_par_iter().map(|query| match rerank {
-            Some((count, weights)) => self.candidates(setting, query, count).rank(&weights),
-            None => self.candidates(setting, query, 0).global_rank,
+            Some(Rerank { candidates, weights, precision }) => {
+                self.candidates(setting, query, candidates, precision).rank(&weights)
+            }
+            None => self.candidates(setting, query, 0, Precision::Stored).global_rank,
         });
         RankingMetrics::from_ranks(ranks.collect(), self.targets(setting).len())
     }
@@ -143,7 +161,13 @@ impl Vectors {
     }
 
     /// The best `count` targets of a query by the global vector, with their scores at all levels.
-    pub(crate) fn candidates(&self, setting: Setting, query: usize, count: usize) -> Candidates {
+    pub(crate) fn candidates(
+        &self,
+        setting: Setting,
+        query: usize,
+        count: usize,
+        precision: Precision,
+    ) -> Candidates {
         let targets = self.targets(setting);
         let (from, own) = match setting {
             Setting::TextToPool => (&self.captions[query], self.truth[query]),
@@ -159,7 +183,7 @@ impl Vectors {
             order.select_nth_unstable_by(count - 1, |&a, &b| cosines[b].total_cmp(&cosines[a]));
         }
         order.truncate(count);
-        let scores = order.iter().map(|&at| level_scores(from, targets[at])).collect();
+        let scores = order.iter().map(|&at| precision.scores(from, targets[at])).collect();
         Candidates { scores, truth: order.iter().position(|&at| at == own), global_rank }
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use moiety_engine::LevelWeights;
 use rayon::prelude::*;
 
-use super::{Candidates, Vectors, report::Setting};
+use super::{Candidates, Vectors, precision::Precision, report::Setting};
 
 /// Weights of a level that are tried beside 1 for the global vector.
 const GRID: [f32; 9] = [0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.5];
@@ -15,7 +15,10 @@ const DIRECTIONS: [Setting; 2] = [Setting::TextToPool, Setting::MoleculeToValida
 pub(super) fn tune(vectors: &Vectors, candidates: usize) -> String {
     let all: Vec<[Candidates; 2]> = (0..vectors.queries())
         .into_par_iter()
-        .map(|query| DIRECTIONS.map(|setting| vectors.candidates(setting, query, candidates)))
+        .map(|query| {
+            DIRECTIONS
+                .map(|setting| vectors.candidates(setting, query, candidates, Precision::Stored))
+        })
         .collect();
     let (chosen_on, judged_on) = all.split_at(all.len() / 3);
     let grid = GRID

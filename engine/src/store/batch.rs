@@ -51,7 +51,7 @@ impl<'a> Batch<'a> {
         values: &SideValue,
     ) -> Result<()> {
         let key = collection.side_key(side, version);
-        self.put(Family::Levels, key.clone(), &values.levels)?;
+        self.put(Family::Levels, key, &values.levels)?;
         self.put(Family::Vectors, key, &value::encode_vector(&values.vector))
     }
 
@@ -101,7 +101,7 @@ impl<'a> Batch<'a> {
         self.delete(Family::Prints, collection.record_key(version))?;
         for side in Side::ALL {
             let key = collection.side_key(side, version);
-            self.delete(Family::Levels, key.clone())?;
+            self.delete(Family::Levels, key)?;
             self.delete(Family::Vectors, key)?;
         }
         Ok(())
@@ -120,7 +120,7 @@ impl<'a> Batch<'a> {
 
     /// Writes the number that the next collection gets.
     pub(crate) fn put_next_collection(&mut self, next: CollectionId) -> Result<()> {
-        self.put(Family::Meta, NEXT_COLLECTION.to_vec(), &next.0.to_be_bytes())
+        self.put(Family::Meta, NEXT_COLLECTION, &next.0.to_be_bytes())
     }
 
     /// Removes a collection and all its keys.
@@ -162,12 +162,12 @@ impl<'a> Batch<'a> {
         store.wait_for_sync(self.write_in_turn(durability)?)
     }
 
-    fn put(&mut self, family: Family, key: Vec<u8>, value: &[u8]) -> Result<()> {
+    fn put(&mut self, family: Family, key: impl AsRef<[u8]>, value: &[u8]) -> Result<()> {
         self.writes.put_cf(self.store.family(family)?, key, value);
         Ok(())
     }
 
-    fn delete(&mut self, family: Family, key: Vec<u8>) -> Result<()> {
+    fn delete(&mut self, family: Family, key: impl AsRef<[u8]>) -> Result<()> {
         self.writes.delete_cf(self.store.family(family)?, key);
         Ok(())
     }

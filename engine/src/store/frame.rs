@@ -156,10 +156,14 @@ impl<'a> Reader<'a> {
 
     /// `n` finite floats.
     pub(crate) fn f32s(&mut self, n: usize) -> Result<Vec<f32>, FrameError> {
+        Ok(self.floats(n)?.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
+    }
+
+    /// `n` finite floats as they lie, low bytes first.
+    pub(crate) fn floats(&mut self, n: usize) -> Result<&'a [[u8; 4]], FrameError> {
         let bytes = self.bytes(n.checked_mul(4).ok_or(FrameError::Short)?)?;
-        let (chunks, _) = bytes.as_chunks::<4>();
-        let floats: Vec<f32> = chunks.iter().map(|chunk| f32::from_le_bytes(*chunk)).collect();
-        if floats.iter().all(|x| x.is_finite()) {
+        let (floats, _) = bytes.as_chunks::<4>();
+        if floats.iter().all(|bytes| f32::from_le_bytes(*bytes).is_finite()) {
             Ok(floats)
         } else {
             Err(FrameError::Content("a number is not finite"))

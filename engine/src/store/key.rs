@@ -61,6 +61,9 @@ impl Family {
     }
 }
 
+/// Bytes of a key of one side of a version.
+const SIDE_KEY_BYTES: usize = 13;
+
 /// Number of a collection; it is never given twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct CollectionId(pub(crate) u32);
@@ -85,18 +88,17 @@ impl CollectionId {
         [&self.0.to_be_bytes()[..], &version.to_be_bytes()].concat()
     }
 
-    pub(crate) fn side_key(self, side: Side, version: u64) -> Vec<u8> {
-        [&self.side_start(side)[..], &version.to_be_bytes()].concat()
+    pub(crate) fn side_key(self, side: Side, version: u64) -> [u8; SIDE_KEY_BYTES] {
+        let mut key = [0; SIDE_KEY_BYTES];
+        key[..4].copy_from_slice(&self.0.to_be_bytes());
+        key[4] = side_code(side);
+        key[5..].copy_from_slice(&version.to_be_bytes());
+        key
     }
 
     /// The key that this collection has where another has `key`.
     pub(crate) fn own_key(self, key: &[u8]) -> Vec<u8> {
         [&self.0.to_be_bytes()[..], key.get(4..).unwrap_or_default()].concat()
-    }
-
-    /// First key of one side of the collection.
-    pub(crate) fn side_start(self, side: Side) -> Vec<u8> {
-        [&self.0.to_be_bytes()[..], &[side_code(side)]].concat()
     }
 
     /// First key after that side.
@@ -138,7 +140,7 @@ mod tests {
             assert!(a.end() <= b.start());
             for side in Side::ALL {
                 let key = a.side_key(side, version);
-                assert!(a.side_start(side) <= key && key < a.side_end(side));
+                assert!(a.side_key(side, 0) <= key && key[..] < a.side_end(side)[..]);
                 assert_eq!(version_of(&key), Some(version));
             }
         }

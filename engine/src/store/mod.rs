@@ -8,6 +8,7 @@ mod checkpoint;
 mod files;
 mod frame;
 pub(crate) mod key;
+mod level_value;
 mod lock;
 mod migrate;
 mod posting;
@@ -24,6 +25,9 @@ pub(crate) use batch::{Batch, SideValue};
 pub(crate) use checkpoint::{is_incidental, remove_incidental};
 pub use files::StoreUse;
 pub(crate) use key::CollectionId;
+pub(crate) use level_value::encode_levels;
+#[cfg(test)]
+pub(crate) use level_value::read_levels;
 pub use migrate::Migrated;
 pub(crate) use migrate::migrate;
 pub(crate) use posting::{End, FieldValue, KeyRange};
@@ -32,8 +36,8 @@ pub use salvage::Damage;
 pub(crate) use salvage::relist;
 pub(crate) use space::Space;
 pub(crate) use sync::Ticket;
+pub(crate) use value::encode_record;
 pub use value::read_any_value;
-pub(crate) use value::{encode_levels, encode_record};
 pub(crate) use view::View;
 
 use self::{
@@ -317,16 +321,16 @@ mod tests {
         let side = COLLECTION.side_key(Side::Text, 1);
         put(&store, Family::Ids, COLLECTION.id_key("a"), b"short");
         put(&store, Family::Records, COLLECTION.record_key(1), b"garbage");
-        put(&store, Family::Vectors, side.clone(), &[1; 40]);
-        put(&store, Family::Levels, side, &[]);
+        put(&store, Family::Vectors, side.to_vec(), &[1; 40]);
+        put(&store, Family::Levels, side.to_vec(), &[]);
         put(&store, Family::Meta, key::collection_key("x"), b"{}");
         let view = store.view();
         let errors = [
             view.version(COLLECTION, "a").err(),
             view.records(COLLECTION, &[1]).err(),
             view.vector(COLLECTION, Side::Text, 1).err(),
-            view.levels(COLLECTION, Side::Text, &[1]).err(),
-            view.located_levels(COLLECTION, Side::Text, 1).err(),
+            view.each_levels(COLLECTION, Side::Text, &[1], |_| ()).err(),
+            view.levels(COLLECTION, Side::Text, 1).err(),
             view.collections().err(),
         ];
         for error in errors {

@@ -121,8 +121,7 @@ impl Salvage {
         let mut whole = true;
         for (side, _) in sides {
             let vector = view.vector(collection, side, version).map(|found| found.is_some());
-            let levels =
-                view.located_levels(collection, side, version).map(|found| found.is_some());
+            let levels = view.levels(collection, side, version).map(|found| found.is_some());
             for found in [vector, levels] {
                 match found {
                     Ok(found) => whole &= found,

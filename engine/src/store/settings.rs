@@ -93,6 +93,8 @@ fn family_options(family: Family, cache: &Cache) -> Options {
         options.set_enable_blob_files(true);
         options.set_min_blob_size(BLOB_BYTES);
         options.set_enable_blob_gc(true);
+        // A value that was read stays in memory and is compared there, within the budget of blocks.
+        options.set_blob_cache(cache);
     }
     options
 }

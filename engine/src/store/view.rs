@@ -2,6 +2,7 @@
 
 use std::ops::Bound;
 
+use moiety_index::prefetch;
 use rocksdb::{DB, Direction, IteratorMode, ReadOptions, SnapshotWithThreadMode};
 
 use super::{
@@ -9,6 +10,7 @@ use super::{
     frame::Reader,
     frame_error,
     key::{COLLECTION_PREFIX, Family, NEXT_COLLECTION, id_of, version_of},
+    level_value,
     posting::KeyRange,
     salvage::Readable,
     settings::store_error,
@@ -17,9 +19,12 @@ use super::{
 use crate::{
     Side, StoredRecord,
     error::{EngineError, Result},
-    levels::Levels,
+    levels::{Levels, StoredLevels},
     prints::Prints,
 };
+
+/// Values ahead of the one that is decoded whose bytes are asked for.
+const AHEAD: usize = 2;
 
 /// A key and its value.
 pub(crate) type Entry = (Box<[u8]>, Box<[u8]>);
@@ -93,8 +98,7 @@ impl<'a> View<'a> {
 
     /// The stored bytes under a key.
     pub(crate) fn raw(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        let keys = [key.to_vec()];
-        Ok(self.multi_get(family, &keys, |bytes| Ok(bytes.to_vec()))?.pop().flatten())
+        Ok(self.multi_get(family, &[key], |bytes| Ok(bytes.to_vec()))?.pop().flatten())
     }
 
     pub(crate) fn vector(
@@ -117,30 +121,31 @@ impl<'a> View<'a> {
         self.multi_get(Family::Vectors, &keys, decode_vector)
     }
 
-    /// Level vectors without extents.
-    pub(crate) fn levels(
+    /// What `read` makes of the level vectors of each version, which it sees as they lie: one request, and nothing copied.
+    pub(crate) fn each_levels<T>(
         &self,
         collection: CollectionId,
         side: Side,
         versions: &[u64],
-    ) -> Result<Vec<Option<Levels>>> {
+        mut read: impl FnMut(&StoredLevels<'_>) -> T,
+    ) -> Result<Vec<Option<T>>> {
         let keys: Vec<_> = versions.iter().map(|&v| collection.side_key(side, v)).collect();
-        let what = || "level vectors".to_owned();
         self.multi_get(Family::Levels, &keys, |bytes| {
-            value::decode_levels(bytes).map_err(frame_error(what))
+            let levels = level_value::read_levels(bytes).map_err(frame_error(level_vectors))?;
+            Ok(read(&levels))
         })
     }
 
     /// Level vectors with extents.
-    pub(crate) fn located_levels(
+    pub(crate) fn levels(
         &self,
         collection: CollectionId,
         side: Side,
         version: u64,
     ) -> Result<Option<Levels>> {
         let keys = [collection.side_key(side, version)];
-        let what = || "level vectors".to_owned();
-        let decode = |bytes: &[u8]| value::decode_located_levels(bytes).map_err(frame_error(what));
+        let decode =
+            |bytes: &[u8]| level_value::decode_levels(bytes).map_err(frame_error(level_vectors));
         Ok(self.multi_get(Family::Levels, &keys, decode)?.pop().flatten())
     }
 
@@ -216,7 +221,7 @@ impl<'a> View<'a> {
             };
             return Ok(Box::new(versions.filter_map(vector)));
         }
-        let (start, end) = (collection.side_key(side, first), collection.side_end(side));
+        let (start, end) = (collection.side_key(side, first).to_vec(), collection.side_end(side));
         let entries = self.range(Family::Vectors, start, end)?;
         Ok(Box::new(entries.map(|entry| {
             let (key, value) = entry?;
@@ -292,8 +297,8 @@ impl<'a> View<'a> {
     fn multi_get<T>(
         &self,
         family: Family,
-        keys: &[Vec<u8>],
-        decode: impl Fn(&[u8]) -> Result<T>,
+        keys: &[impl AsRef<[u8]>],
+        decode: impl FnMut(&[u8]) -> Result<T>,
     ) -> Result<Vec<Option<T>>> {
         self.each(family, keys, decode)?.collect()
     }
@@ -302,16 +307,20 @@ impl<'a> View<'a> {
     fn each<T>(
         &self,
         family: Family,
-        keys: &[Vec<u8>],
-        decode: impl Fn(&[u8]) -> Result<T>,
+        keys: &[impl AsRef<[u8]>],
+        mut decode: impl FnMut(&[u8]) -> Result<T>,
     ) -> Result<impl Iterator<Item = Result<Option<T>>>> {
         let cf = self.store.family(family)?;
-        let values = self.store.db.batched_multi_get_cf_opt(cf, keys, false, &self.options());
-        let decoded = move |value: std::result::Result<Option<_>, rocksdb::Error>| {
-            let value: Option<rocksdb::DBPinnableSlice<'_>> = value.map_err(store_error)?;
+        let options = self.options();
+        let mut values = self.store.db.batched_multi_get_cf_opt(cf, keys, false, &options);
+        let decoded = move |at: usize| {
+            if let Some(Ok(Some(later))) = values.get(at + AHEAD) {
+                prefetch(later);
+            }
+            let value = std::mem::replace(&mut values[at], Ok(None)).map_err(store_error)?;
             value.map(|bytes| decode(&bytes)).transpose()
         };
-        Ok(values.into_iter().map(decoded))
+        Ok((0..keys.len()).map(decoded))
     }
 
     fn range(
@@ -331,6 +340,10 @@ impl<'a> View<'a> {
 
 fn version_of_key(key: &[u8]) -> Result<u64> {
     version_of(key).ok_or_else(|| EngineError::corrupt("key", "it has no version"))
+}
+
+fn level_vectors() -> String {
+    "level vectors".to_owned()
 }
 
 fn decode_record(bytes: &[u8]) -> Result<StoredRecord> {
