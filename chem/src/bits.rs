@@ -39,6 +39,17 @@ impl<const WORDS: usize> Bits<WORDS> {
         self.0.iter().zip(other.0.iter()).map(|(a, b)| (a & b).count_ones()).sum()
     }
 
+    /// Whether this bit is set; bits beyond the set are not.
+    pub(crate) fn has(&self, bit: usize) -> bool {
+        self.0.get(bit / 64).is_some_and(|word| (word >> (bit % 64)) & 1 == 1)
+    }
+
+    /// |a ∩ b| / |a ∪ b|; 1 for two empty sets.
+    pub(crate) fn tanimoto(&self, other: &Self) -> f32 {
+        let common = self.common(other);
+        share(common, self.count() + other.count() - common)
+    }
+
     /// `8 * WORDS` bytes; byte `k` holds bits `8k..8k+8`, lowest first.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         self.0.iter().flat_map(|word| word.to_le_bytes()).collect()
@@ -54,4 +65,9 @@ impl<const WORDS: usize> Bits<WORDS> {
         read.0.iter_mut().zip(words).for_each(|(word, bytes)| *word = u64::from_le_bytes(*bytes));
         Some(read)
     }
+}
+
+/// The share that two sets, or counts, have in common; 1 where both are empty.
+pub(crate) fn share(common: u32, union: u32) -> f32 {
+    if union == 0 { 1.0 } else { common as f32 / union as f32 }
 }

@@ -29,3 +29,5 @@ pub const MAX_MATCH_STEPS: usize = 200_000;
 
 /// Matches of a SMARTS pattern that are listed for one molecule.
 pub const MAX_MATCHES: usize = 1_000;
+/// Most connected sets of bonds of one molecule that a path fingerprint hashes.
+pub const MAX_BOND_SETS: usize = 1_000_000;

@@ -2,14 +2,16 @@
 
 use crate::brics;
 use crate::error::{ChemError, Place};
-use crate::fingerprint::Fingerprint;
+use crate::fingerprint::{Fingerprint, MorganCounts};
 use crate::foreign::{self, Foreign};
 use crate::graph::{self, GraphFeatures};
 use crate::identity::Identity;
 use crate::limits;
+use crate::maccs::MaccsKeys;
 use crate::mol_block;
 use crate::morgan::{self, Chirality};
 use crate::normalise;
+use crate::paths;
 use crate::properties::{self, Properties};
 use crate::scaffold::ScaffoldStereo;
 use crate::scan;
@@ -201,9 +203,33 @@ impl Molecule {
         Fingerprint::of(&self.topology, &environments)
     }
 
+    /// The environments of that fingerprint, counted and not folded.
+    pub fn morgan_counts(&self) -> MorganCounts {
+        let environments = morgan::environments(&self.topology, Chirality::Ignored);
+        MorganCounts::of(&self.topology, &environments)
+    }
+
+    /// RDKit's path fingerprint: sets of one to seven connected bonds, 2048 bits, two a set.
+    ///
+    /// Fails with [`ChemError::TooLarge`] above [`limits::MAX_BOND_SETS`] sets.
+    pub fn path_fingerprint(&self) -> Result<Fingerprint, ChemError> {
+        paths::fingerprint(&self.topology)
+    }
+
+    /// The 166 MACCS keys.
+    ///
+    /// Fails with [`ChemError::TooHard`] where a key takes too many steps.
+    pub fn maccs_keys(&self) -> Result<MaccsKeys, ChemError> {
+        MaccsKeys::of(self)
+    }
+
     /// Features for the screen in front of substructure search.
     pub fn screen(&self) -> Screen {
         Screen::of_molecule(&self.topology)
+    }
+
+    pub(crate) fn topology(&self) -> &Topology {
+        &self.topology
     }
 
     pub(crate) fn foreign(&self) -> &Foreign {

@@ -143,7 +143,7 @@ fn grow(layer: u32, own: u32, around: &[(u32, u32)]) -> u32 {
 }
 
 /// Boost's `hash_combine` on 32-bit values, where the hash of a number is the number.
-fn combine(seed: &mut u32, value: u32) {
+pub(crate) fn combine(seed: &mut u32, value: u32) {
     let mixed =
         value.wrapping_add(0x9e37_79b9).wrapping_add(seed.wrapping_shl(6)).wrapping_add(*seed >> 2);
     *seed ^= mixed;

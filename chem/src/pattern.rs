@@ -79,6 +79,15 @@ impl Pattern {
         Ok(!self.first_matches(molecule, stereo, 1)?.is_empty())
     }
 
+    /// Whether there are more than so many matches; matches of the same atoms count once. Stereo is ignored.
+    pub(crate) fn has_more_than(
+        &self,
+        count: usize,
+        molecule: &Molecule,
+    ) -> Result<bool, ChemError> {
+        Ok(self.first_matches(molecule, PatternStereo::Ignored, count + 1)?.len() > count)
+    }
+
     /// Where the pattern is in the molecule: the atoms of each match, ascending; matches of the same atoms count once, and no
     /// more than [`MAX_MATCHES`] are given.
     ///

@@ -86,17 +86,22 @@ pub(crate) struct Topology {
     pub(crate) neighbours: Vec<Vec<(u32, u32)>>,
     /// Smallest rings, symmetric equivalents included.
     pub(crate) rings: u32,
+    /// Those of them whose bonds are all aromatic.
+    pub(crate) aromatic_rings: u32,
 }
 
 impl Topology {
-    /// Joins atoms and bonds.
-    pub(crate) fn new(atoms: Vec<Atom>, bonds: Vec<Bond>, rings: u32) -> Self {
+    /// Joins atoms and bonds; `rings` lists the bonds of each ring.
+    pub(crate) fn new(atoms: Vec<Atom>, bonds: Vec<Bond>, rings: &[Vec<usize>]) -> Self {
         let mut neighbours = vec![Vec::new(); atoms.len()];
         for (index, bond) in (0u32..).zip(&bonds) {
             neighbours[bond.begin as usize].push((bond.end, index));
             neighbours[bond.end as usize].push((bond.begin, index));
         }
-        Self { atoms, bonds, neighbours, rings }
+        let aromatic =
+            |ring: &&Vec<usize>| ring.iter().all(|&bond| bonds[bond].order == Order::Aromatic);
+        let aromatic_rings = rings.iter().filter(aromatic).count() as u32;
+        Self { atoms, bonds, neighbours, rings: rings.len() as u32, aromatic_rings }
     }
 
     /// Number of neighbours in the graph.

@@ -1,11 +1,16 @@
-//! How much of a reference a generated text repeats: BLEU, ROUGE and the edit distance.
+//! How much of a reference a generated text repeats: BLEU, ROUGE, METEOR and the edit distance.
 //!
 //! These are the scores of text ↔ molecule translation since MolT5 (arXiv 2204.11817). They reward shared words, not truth:
 //! a caption can score well and be wrong.
 
+mod meteor;
+mod stem;
+
 use std::collections::HashMap;
 
 use rayon::prelude::*;
+
+pub use self::meteor::meteor;
 
 /// Lower-cased words and single marks, as BLEU counts them: runs of ASCII letters and digits, and every other character that
 /// is no space.

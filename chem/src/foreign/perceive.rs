@@ -24,8 +24,12 @@ pub(crate) fn topology(molecule: &Foreign) -> Result<Topology, ChemError> {
             .collect::<Result<Vec<_>, _>>()?;
         label_ring_stereo(inner, &mut atoms);
         let bonds = inner.bonds().iter().map(|b| copy_bond(b, ring_bonds[b.id().index()]));
-        let ring_count = u32::try_from(rings.num_rings()).unwrap_or(u32::MAX);
-        Ok(Topology::new(atoms, bonds.collect(), ring_count))
+        let rings: Vec<Vec<usize>> = rings
+            .bond_rings()
+            .iter()
+            .map(|ring| ring.iter().map(|bond| bond.index()).collect())
+            .collect();
+        Ok(Topology::new(atoms, bonds.collect(), &rings))
     })
 }
 

@@ -37,6 +37,7 @@ pub(crate) fn measure() -> Table {
     compare_identifiers(&mut table, &chem);
     compare_similarity(&mut table, &molecules);
     compare_scaffolds(&mut table, &molecules);
+    compare_structural(&mut table, &chem, &molecules);
     table
 }
 
@@ -237,6 +238,53 @@ fn compare_scaffolds(table: &mut Table, molecules: &[Result<Molecule, moiety_che
             note(table, name, ours == theirs, || format!("{} {ours} {theirs}", line["i"]));
         }
     }
+}
+
+fn compare_structural(
+    table: &mut Table,
+    chem: &[Value],
+    molecules: &[Result<Molecule, moiety_chem::ChemError>],
+) {
+    let mut before = None;
+    for line in read("structural.jsonl.gz") {
+        let at = line["i"].as_u64().unwrap_or(0) as usize;
+        let last = before.take();
+        let Some(Ok(molecule)) = molecules.get(at) else { continue };
+        let smiles = &chem[at]["smiles"];
+        let keys = molecule.maccs_keys().expect("within bounds");
+        note(table, "MACCS keys", hex(&keys) == text(&line, "maccs"), || {
+            format!("{smiles} {:?} {}", keys.keys().collect::<Vec<_>>(), line["maccs"])
+        });
+        let paths = molecule.path_fingerprint().expect("within bounds");
+        let hash = format!("{:016x}", fnv(&paths.to_bytes()));
+        let agrees = line["paths"] == serde_json::json!([paths.count(), hash]);
+        note(table, "path fingerprint", agrees, || format!("{smiles} {}", paths.count()));
+        let now = (keys, paths, molecule.morgan_counts());
+        let (keys, paths, counts) = before.insert(now);
+        let Some(last) = last else { continue };
+        let (last_keys, last_paths, last_counts) = &last;
+        let ours =
+            [keys.tanimoto(last_keys), paths.tanimoto(last_paths), counts.tanimoto(last_counts)];
+        let theirs = array(&line["to_line_before"]).filter_map(Value::as_f64);
+        let agrees = theirs.zip(ours).all(|(theirs, ours)| (theirs - f64::from(ours)).abs() < 1e-6);
+        note(table, "Tanimoto of keys, paths and counts", agrees, || {
+            format!("{smiles} {ours:?} {}", line["to_line_before"])
+        });
+    }
+}
+
+/// Keys as a number in hex, key k at bit k.
+fn hex(keys: &moiety_chem::MaccsKeys) -> String {
+    let digit = |place: usize| -> u32 {
+        (0..4).map(|bit| u32::from(keys.has(4 * place + bit)) << bit).sum()
+    };
+    (0..42).rev().filter_map(|place| char::from_digit(digit(place), 16)).collect()
+}
+
+/// FNV-1a, 64 bits.
+fn fnv(bytes: &[u8]) -> u64 {
+    let step = |state: u64, byte: &u8| (state ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, step)
 }
 
 fn note(table: &mut Table, name: &'static str, agrees: bool, differs: impl FnOnce() -> String) {

@@ -88,6 +88,32 @@ fn validation_cids(path: &Path) -> Result<HashMap<String, String>> {
     Ok(rows.iter().skip(1).filter_map(split).collect())
 }
 
+/// A validation caption of ChEBI-20 and the molecule that it describes.
+pub(super) struct Described {
+    pub(super) molecule: Molecule,
+    pub(super) text: String,
+}
+
+/// The first `limit` validation captions, and how many of them have a molecule that cannot be read.
+pub(super) fn validation_captions(dir: &Path, limit: usize) -> Result<(Vec<Described>, usize)> {
+    let rows = lines(&dir.join("chebi20/validation.tsv.gz"))?;
+    let rows = &rows[1.min(rows.len())..];
+    let rows = &rows[..limit.min(rows.len())];
+    let read = |row: &String| {
+        let mut cells = row.splitn(3, '\t').skip(1);
+        let molecule = Molecule::from_smiles(&single_backslashes(cells.next()?)).ok()?;
+        Some(Described { molecule, text: cells.next()?.to_owned() })
+    };
+    let described: Vec<Described> = rows.par_iter().filter_map(read).collect();
+    let unread = rows.len() - described.len();
+    Ok((described, unread))
+}
+
+/// ChEBI-20's own files double their backslashes.
+fn single_backslashes(smiles: &str) -> String {
+    smiles.replace("\\\\", "\\")
+}
+
 /// The molecules that can be read, the place of each CID among them, and how many cannot be read.
 fn pool(
     path: &Path,
@@ -96,8 +122,7 @@ fn pool(
     let rows = lines(path)?;
     let read = |row: &String| {
         let (cid, rest) = row.split_once('\t')?;
-        // ChEBI-20's own files double their backslashes.
-        let smiles = rest.split('\t').next()?.replace("\\\\", "\\");
+        let smiles = single_backslashes(rest.split('\t').next()?);
         Some((cid.to_owned(), Molecule::from_smiles(&smiles).ok().filter(&readable)?))
     };
     let parsed: Vec<_> = rows[1..].par_iter().map(read).collect();

@@ -1,4 +1,5 @@
-//! `moiety eval`: how well captions and molecules that belong together find each other.
+//! `moiety eval`: how well captions and molecules that belong together find each other, or (`--task`) are written from each
+//! other ([`written`]).
 //!
 //! The queries are the validation captions of ChEBI-20; each is ranked against every molecule of ChEBI-20 (the published
 //! protocol) and against the molecules of the validation captions alone. Molecules are ranked against the validation
@@ -10,6 +11,7 @@ mod precision;
 mod report;
 mod stereo;
 mod tune;
+mod written;
 
 use std::path::PathBuf;
 
@@ -21,13 +23,16 @@ use moiety_encoder::{
 use moiety_engine::{LevelScores, LevelWeights};
 use rayon::prelude::*;
 
-use crate::{error::Result, model_dir::ModelArgs, progress};
+use crate::{error::Result, model_dir::ModelArgs, progress, writing::WritingArgs};
 use data::Benchmark;
 use precision::Precision;
 use report::{Report, Setting};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
+    /// What is measured
+    #[arg(long, value_enum, default_value_t = Task::Retrieval)]
+    task: Task,
     /// Directory with `pairs/pairs.jsonl.gz`, `chebi20/pool.tsv.gz` and `chebi20/validation.tsv.gz`
     #[arg(long)]
     data: PathBuf,
@@ -49,11 +54,35 @@ pub(crate) struct Args {
     /// Take this many captions only
     #[arg(long)]
     limit: Option<usize>,
+    /// Keep what was written beside what was asked for, a JSON object a line (tasks `caption` and `generate`)
+    #[arg(long)]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    writing: WritingArgs,
     #[command(flatten)]
     model: ModelArgs,
 }
 
+/// What is measured.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Task {
+    /// Captions and molecules find each other
+    Retrieval,
+    /// Captions are written for molecules: BLEU, ROUGE, METEOR (of `--data`, `chebi20/validation.tsv.gz` alone)
+    Caption,
+    /// Molecules are written for captions: exact match, validity, similarities (of `--data`, the same file)
+    Generate,
+}
+
 pub(crate) fn run(args: &Args) -> Result<()> {
+    match args.task {
+        Task::Retrieval => retrieval(args),
+        Task::Caption => written::captions(args),
+        Task::Generate => written::molecules(args),
+    }
+}
+
+fn retrieval(args: &Args) -> Result<()> {
     let loaded = args.model.load()?;
     let model = &*loaded.encoder;
     let readable = |molecule: &Molecule| model.check_molecule(molecule).is_ok();
