@@ -5,6 +5,7 @@ use crate::error::{ChemError, Place};
 use crate::fingerprint::{Fingerprint, MorganCounts};
 use crate::foreign::{self, Foreign};
 use crate::graph::{self, GraphFeatures};
+use crate::groups::{self, Group};
 use crate::identity::Identity;
 use crate::limits;
 use crate::maccs::MaccsKeys;
@@ -189,6 +190,21 @@ impl Molecule {
     /// Atom sets (ascending) left after all BRICS cuts: a partition of the atoms of [`Self::graph`].
     pub fn fragments(&self) -> Vec<Vec<u32>> {
         brics::fragments(&self.topology)
+    }
+
+    /// Functional groups and ring systems that have a name, with their atoms; larger ones first. Nothing that lies wholly
+    /// within one of them is listed again.
+    ///
+    /// ```
+    /// use moiety_chem::Molecule;
+    ///
+    /// let groups = Molecule::from_smiles("OC(=O)CCS")?.groups();
+    /// let names: Vec<&str> = groups.iter().map(|group| group.name).collect();
+    /// assert_eq!(names, ["carboxylic acid", "thiol"]);
+    /// # Ok::<(), moiety_chem::ChemError>(())
+    /// ```
+    pub fn groups(&self) -> Vec<Group> {
+        groups::groups(self)
     }
 
     /// Canonical SMILES of the Bemis–Murcko scaffold: rings, the chains that link them, and atoms double-bonded to either,
