@@ -1,11 +1,12 @@
 //! Why a record scores as it does: every best pair of parts, with what it adds to the score.
 
+use moiety_chem::{Group, Molecule};
 use moiety_encoder::Encoder;
 
 use crate::{
     Direction, ExplainRequest, Explanation, Filter, FilterExplanation, LevelExplanation, LevelName,
-    MatchedPair, SearchRequest, Timings,
-    encode_query::{self, Encoded},
+    MatchedPair, SearchRequest, Side, StoredRecord, Timings,
+    encode_query::{self, Encoded, Parsed},
     error::{EngineError, Result},
     filter::Subject,
     levels::CodedLevel,
@@ -13,7 +14,7 @@ use crate::{
     plan,
     rerank::Alignment,
     search::Clock,
-    store::Store,
+    store::{Store, View},
 };
 
 /// Hits of the search that the plan of a filter is explained for.
@@ -34,6 +35,15 @@ pub(crate) fn explain(
     let query = encode_query::encode(store, encoder, live, &parsed)?;
     clock.lap(&mut timings.encode);
     let target = encode_query::stored(store, live, &request.id, request.target)?;
+    let query_groups = match &parsed {
+        Parsed::Molecule(molecule) => molecule.groups(),
+        Parsed::Id(id, Side::Molecule) => stored_groups(store, live, id)?,
+        Parsed::Id(_, Side::Text) | Parsed::Text(_) | Parsed::Vector(_) => Vec::new(),
+    };
+    let target_groups = match request.target {
+        Side::Molecule => stored_groups(store, live, &request.id)?,
+        Side::Text => Vec::new(),
+    };
     clock.lap(&mut timings.fetch);
     let levels = levels(live, request, &query, &target)?;
     clock.lap(&mut timings.rerank);
@@ -41,7 +51,7 @@ pub(crate) fn explain(
     let filter = request.filter.as_ref().map(|filter| explain_filter(store, live, request, filter));
     let (filter, fingerprint) = (filter.transpose()?, live.info.fingerprint.clone());
     timings.total = clock.total();
-    Ok(Explanation { score, levels, filter, timings, fingerprint })
+    Ok(Explanation { score, levels, filter, query_groups, target_groups, timings, fingerprint })
 }
 
 /// How a search would answer the filter, and what of it holds for the record.
@@ -56,20 +66,28 @@ fn explain_filter(
     let checker = plan::checker(&view, live, &prepared)?;
     let search = SearchRequest::new(request.query.clone(), request.target, SHOWN_HITS);
     let plan = plan::report(plan::choose(live, &search, &checker)?, live, &checker);
-    let version = view.version(live.number, &request.id)?;
-    let record = match version {
-        Some(version) => view.records(live.number, &[version])?.pop().flatten(),
-        None => None,
-    };
-    let missing = || EngineError::RecordNotFound {
-        collection: live.info.config.name.clone(),
-        id: request.id.clone(),
-    };
-    let record = record.ok_or_else(missing)?;
+    let record = stored_record(&view, live, &request.id)?;
     let subject = Subject::new(&record, None);
     let holds = prepared.root.leaves().into_iter().map(|leaf| subject.holds(leaf));
     let holds = holds.collect::<Result<_>>()?;
     Ok(FilterExplanation { passes: subject.passes(&prepared.root)?, holds, plan })
+}
+
+fn stored_record(view: &View<'_>, live: &LiveCollection, id: &str) -> Result<StoredRecord> {
+    let record = match view.version(live.number, id)? {
+        Some(version) => view.records(live.number, &[version])?.pop().flatten(),
+        None => None,
+    };
+    let collection = || live.info.config.name.clone();
+    record.ok_or_else(|| EngineError::RecordNotFound { collection: collection(), id: id.into() })
+}
+
+/// Named parts of a record's molecule; none where it has none.
+fn stored_groups(store: &Store, live: &LiveCollection, id: &str) -> Result<Vec<Group>> {
+    let Some(molecule) = stored_record(&store.view(), live, id)?.molecule else {
+        return Ok(Vec::new());
+    };
+    Ok(Molecule::parse(&molecule.structure).map_err(EngineError::Structure)?.groups())
 }
 
 fn levels(

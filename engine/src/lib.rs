@@ -80,7 +80,7 @@ pub use error::{EngineError, ErrorKind};
 pub use filter::{Bound, Filter, FilterSyntaxError};
 pub use filter_plan::{AccessPath, ConditionPlan, FilterPlan, Strategy};
 pub use generate::{GeneratedMolecule, GeneratedText, ItemResult, NamedMolecule};
-pub use moiety_chem::{PatternStereo, Structure};
+pub use moiety_chem::{Group, PatternStereo, Structure};
 pub use moiety_encoder::property::{Head, HeadPrediction, HeadSpec, Heads, TaskKind};
 pub use moiety_encoder::t5::generate::{
     GenerateOptions, LengthCount, Sampling, Scoring, Strategy as GenerateStrategy,

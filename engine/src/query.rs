@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use moiety_chem::Structure;
+use moiety_chem::{Group, Structure};
 use moiety_encoder::Extent;
 
 use crate::{Filter, FilterPlan, StoredRecord};
@@ -188,6 +188,10 @@ pub struct Explanation {
     pub levels: Vec<LevelExplanation>,
     /// The filter, where one was given.
     pub filter: Option<FilterExplanation>,
+    /// Named parts of the molecule that was asked with; none for a text or a vector.
+    pub query_groups: Vec<Group>,
+    /// Named parts of the record's molecule; none where a text is compared.
+    pub target_groups: Vec<Group>,
     /// Where the time went.
     pub timings: Timings,
     /// Fingerprint of the model that made the vectors.

@@ -204,6 +204,30 @@ fn explain_names_the_words_that_match() {
 }
 
 #[test]
+fn explain_names_the_groups_of_both_molecules() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = engine(dir.path());
+    let molecule = |smiles: &str| Structure::Smiles(smiles.into());
+    put(&engine, vec![Record { molecule: Some(molecule("OC(=O)CCS")), ..text_record(0) }]);
+    let named = |query: Query, target: Side| {
+        let request =
+            ExplainRequest { query, id: "r00000".into(), target, weights: WEIGHTS, filter: None };
+        let explanation = engine.explain(NAME, &request).unwrap();
+        let names = |groups: Vec<moiety_engine::Group>| -> Vec<_> {
+            groups.into_iter().map(|group| (group.name, group.atoms)).collect()
+        };
+        (names(explanation.query_groups), names(explanation.target_groups))
+    };
+    let groups = vec![("carboxylic acid", vec![0, 1, 2, 3]), ("thiol", vec![4, 5])];
+    let nitrile = vec![("nitrile", vec![0, 1, 2])];
+    let asked = Query::Molecule(molecule("CC#N"));
+    assert_eq!(named(asked, Side::Molecule), (nitrile, groups.clone()));
+    let stored = Query::Id { id: "r00000".into(), side: Side::Molecule };
+    assert_eq!(named(stored, Side::Text), (groups.clone(), vec![]));
+    assert_eq!(named(Query::Text("acid".into()), Side::Molecule), (vec![], groups));
+}
+
+#[test]
 fn the_same_set_by_different_predicates_gives_the_same_hits() {
     let dir = tempfile::tempdir().unwrap();
     let engine = engine(dir.path());

@@ -1,7 +1,7 @@
 //! Searches and explanations.
 
 use moiety_engine::{
-    Accuracy, Direction, ExplainRequest, Explanation, Hit, LevelExplanation, LevelName,
+    Accuracy, Direction, ExplainRequest, Explanation, Group, Hit, LevelExplanation, LevelName,
     LevelWeights, MatchedPair, Query, Rerank, SearchRequest, Side, Timings,
 };
 use moiety_proto::v1::{self as wire, query::Asked};
@@ -93,7 +93,14 @@ pub fn explanation_to_wire(explanation: &Explanation) -> wire::ExplainResponse {
         levels: explanation.levels.iter().map(level_to_wire).collect(),
         info: None,
         filter: explanation.filter.clone().map(filter_explanation_to_wire),
+        query_groups: explanation.query_groups.iter().map(group_to_wire).collect(),
+        target_groups: explanation.target_groups.iter().map(group_to_wire).collect(),
     }
+}
+
+fn group_to_wire(group: &Group) -> wire::NamedGroup {
+    let atoms = wire::Atoms { indices: group.atoms.clone() };
+    wire::NamedGroup { name: group.name.into(), atoms: Some(atoms) }
 }
 
 /// The stages of a search on the wire.
