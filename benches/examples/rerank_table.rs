@@ -6,14 +6,14 @@
 use std::{
     error::Error,
     hint::black_box,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use clap::Parser;
 use moiety_benches::{
     corpus::{demo_library, encoder, lines},
-    late::{Floats, Pool},
+    late::{CodedQuery, Floats, Pool},
     peers::Session,
     table::{quantile, table},
 };
@@ -107,72 +107,95 @@ fn loss_table(queries: &[Encoding], molecules: &[Encoding]) -> String {
     table(&["scores of a level", "mean difference to float32", "largest"], &[row.to_vec()])
 }
 
+/// The ways, in the order of their times.
+const WAYS: [&str; 4] = [
+    "plain sum of the bytes",
+    "int8 MaxSim, from memory",
+    "int8 MaxSim, again from the cache",
+    "float32 products, from memory",
+];
+
 /// All ways in turns, each with candidates of its own, so that none finds in the cache what another has read.
 fn times(args: &Args, pool: &Pool, queries: &[Encoding]) -> Result<(), Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
-    let mut peer = None;
-    if !args.alone {
-        let queries = Floats::both(queries, queries.len());
-        pool.write(folder.path(), &queries)?;
-        peer = Some(Session::start("rerank_peers.py", &[folder.path().as_os_str()])?);
-    }
-    let mut numpy = "numpy".to_owned();
-    if let Some(peer) = &mut peer {
-        numpy +=
-            &format!(" {}, float32, one thread", peer.answer()?["version"].as_str().unwrap_or(""));
-    }
-    let names = [
-        "plain sum of the bytes",
-        "int8 MaxSim, from memory",
-        "int8 MaxSim, again from the cache",
-        "float32 products, from memory",
-        numpy.as_str(),
-    ];
-    let mut all: [Vec<Duration>; 5] = Default::default();
-    let mut state = 1u64;
-    let mut draw = || -> Vec<usize> {
-        let mut next = || {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
-            (state >> 33) as usize % pool.len()
-        };
-        (0..args.candidates).map(|_| next()).collect()
+    let mut peer = match args.alone {
+        true => None,
+        false => Some(start_peer(folder.path(), pool, queries)?),
     };
-    let mut farthest = 0f32;
+    let mut all: [Vec<Duration>; WAYS.len()] = Default::default();
+    let (mut theirs, mut farthest) = (Vec::new(), 0f32);
+    let mut draws = Draws(1);
     for round in 0..args.rounds {
         let at = round % queries.len();
-        let query = &queries[at];
-        let summed = draw();
-        all[0].push(timed(|| pool.sum_of_bytes(&summed)).1);
+        let (query, coded) = (&queries[at], CodedQuery::of(&queries[at]));
+        let mut draw = || draws.candidates(args.candidates, pool.len());
         let drawn = draw();
-        let (scores, time) = timed(|| pool.rerank(query, &drawn));
+        all[0].push(timed(|| pool.sum_of_bytes(&drawn)).1);
+        let drawn = draw();
+        let (scores, time) = timed(|| pool.rerank(&coded, &drawn));
         all[1].push(time);
-        all[2].push(timed(|| pool.rerank(query, &drawn)).1);
-        if let Some(peer) = &mut peer {
+        all[2].push(timed(|| pool.rerank(&coded, &drawn)).1);
+        if let Some((peer, _)) = &mut peer {
             let answer = peer.ask(&json!({"query": at, "candidates": &drawn}))?;
-            all[4].push(Duration::from_secs_f64(answer["seconds"].as_f64().unwrap_or_default()));
-            let theirs = answer["scores"].as_array().into_iter().flatten();
-            for (ours, theirs) in scores.iter().zip(theirs) {
+            theirs.push(Duration::from_secs_f64(answer["seconds"].as_f64().unwrap_or_default()));
+            let answered = answer["scores"].as_array().into_iter().flatten();
+            for (ours, theirs) in scores.iter().zip(answered) {
                 farthest = farthest.max((ours - theirs.as_f64().unwrap_or_default() as f32).abs());
             }
         }
         let drawn = draw();
         all[3].push(timed(|| pool.rerank_in_floats(query, &drawn)).1);
     }
-    let floor = quantile(&all[0], 0.5).as_secs_f64();
-    let row = |(name, times): (&str, &Vec<Duration>)| {
-        let p50 = quantile(times, 0.5).as_secs_f64();
-        vec![name.to_owned(), format!("{:.0}", p50 * 1e6), format!("{:.1}×", p50 / floor)]
-    };
-    let measured = names.into_iter().zip(&all).filter(|(_, times)| !times.is_empty());
-    let header = [format!("rerank of {}", args.candidates), "p50 µs".into(), "× floor".into()];
-    let header: Vec<&str> = header.iter().map(String::as_str).collect();
-    println!("{}", table(&header, &measured.map(row).collect::<Vec<_>>()));
+    let mut measured: Vec<(&str, &[Duration])> =
+        WAYS.into_iter().zip(all.iter().map(Vec::as_slice)).collect();
+    if let Some((_, name)) = &peer {
+        measured.push((name, &theirs));
+    }
+    println!("{}", time_table(args.candidates, &measured));
     if peer.is_some() {
         println!("\nfarthest score from NumPy's: {farthest:.4}");
     }
     Ok(())
+}
+
+/// NumPy with the same records and queries, and what it is called.
+fn start_peer(
+    folder: &Path,
+    pool: &Pool,
+    queries: &[Encoding],
+) -> Result<(Session, String), Box<dyn Error>> {
+    pool.write(folder, &Floats::both(queries, queries.len()))?;
+    let mut peer = Session::start("rerank_peers.py", &[folder.as_os_str()])?;
+    let version = peer.answer()?["version"].as_str().unwrap_or_default().to_owned();
+    Ok((peer, format!("numpy {version}, float32, one thread")))
+}
+
+/// Medians, and how they compare with the first.
+fn time_table(candidates: usize, measured: &[(&str, &[Duration])]) -> String {
+    let p50 = |times: &[Duration]| quantile(times, 0.5).as_secs_f64();
+    let floor = measured.first().map_or(1.0, |(_, times)| p50(times));
+    let row = |(name, times): &(&str, &[Duration])| {
+        let p50 = p50(times);
+        vec![(*name).to_owned(), format!("{:.0}", p50 * 1e6), format!("{:.1}×", p50 / floor)]
+    };
+    let title = format!("rerank of {candidates}");
+    table(&[&title, "p50 µs", "× floor"], &measured.iter().map(row).collect::<Vec<_>>())
+}
+
+/// Records at random, the same ones in every run.
+struct Draws(u64);
+
+impl Draws {
+    fn candidates(&mut self, count: usize, records: usize) -> Vec<usize> {
+        let mut next = || {
+            self.0 = self
+                .0
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (self.0 >> 33) as usize % records
+        };
+        (0..count).map(|_| next()).collect()
+    }
 }
 
 fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {

@@ -23,6 +23,17 @@ pub struct Pool {
     pub levels: [Floats; 2],
 }
 
+/// A query's parts as bytes, as it comes to the rerank of a search, and their weights.
+pub struct CodedQuery([(Codes, Vec<f32>); 2]);
+
+impl CodedQuery {
+    /// Both levels of an encoding.
+    pub fn of(query: &Encoding) -> Self {
+        let level = |level: &Level| (Codes::of(&level.vectors, level.dim), level.weights.clone());
+        Self([level(&query.fragments), level(&query.tokens)])
+    }
+}
+
 /// One level of many records in floats.
 #[derive(Default)]
 pub struct Floats {
@@ -61,10 +72,11 @@ impl Pool {
     }
 
     /// Scores of both levels together, compared as bytes; the query is laid out on the way.
-    pub fn rerank(&self, query: &Encoding, candidates: &[usize]) -> Vec<f32> {
-        let mut levels = [&query.fragments, &query.tokens].map(|level| {
-            (MaxSim::new(Codes::of(&level.vectors, level.dim).rows()), &level.weights[..])
-        });
+    pub fn rerank(&self, query: &CodedQuery, candidates: &[usize]) -> Vec<f32> {
+        let mut levels = query
+            .0
+            .each_ref()
+            .map(|(codes, weights)| (MaxSim::new(codes.rows()), weights.as_slice()));
         let score = |(place, &candidate): (usize, &usize)| {
             self.prefetch(candidates.get(place + AHEAD));
             let (mut at, parts) = self.records[candidate];
@@ -190,7 +202,7 @@ mod tests {
         let encodings = HashingEncoder::new(48).encode_texts(&texts).expect("texts");
         let pool = Pool::new(&encodings, 7);
         let candidates = [6, 0, 4];
-        let coded = pool.rerank(&encodings[0], &candidates);
+        let coded = pool.rerank(&CodedQuery::of(&encodings[0]), &candidates);
         let floats = pool.rerank_in_floats(&encodings[0], &candidates);
         assert!(coded.iter().zip(&floats).all(|(a, b)| (a - b).abs() < 0.01));
         assert!((coded[0] - 2.0).abs() < 0.01 && (coded[1] - 2.0).abs() < 0.01 && coded[2] < 1.9);
