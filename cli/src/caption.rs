@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 
 use crate::{
     asked::{Answer, Asked, Structures, all_read, answers},
-    connect::{Connection, PlaceArgs},
+    connect::Connection,
     error::Result,
     table::shorten,
-    writing::{self, AT_ONCE, WritingArgs},
+    writing::{self, AT_ONCE, CommandArgs},
 };
 
 #[derive(clap::Args)]
@@ -17,27 +17,14 @@ pub(crate) struct Args {
     #[command(flatten)]
     structures: Structures,
     #[command(flatten)]
-    writing: WritingArgs,
-    /// Candidates of the beam search that are sent back [default: 1]
-    #[arg(long, requires = "beams")]
-    candidates: Option<u32>,
-    /// Print a JSON object a structure
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    place: PlaceArgs,
+    command: CommandArgs,
 }
 
 pub(crate) async fn run(args: Args) -> Result<()> {
     let asked = args.structures.read()?;
-    let connection = args.place.connect().await?;
-    let (captioned, info) =
-        caption(&connection, &asked, &args.writing.options(args.candidates)).await?;
-    if args.json {
-        captioned.iter().for_each(|answer| println!("{}", in_json(answer)));
-    } else {
-        println!("{}\n{}", table(&captioned), writing::footer(info.as_ref()));
-    }
+    let connection = args.command.connect().await?;
+    let (captioned, info) = caption(&connection, &asked, args.command.options()).await?;
+    args.command.print(&captioned, in_json, table, info.as_ref());
     connection.close().await?;
     all_read(&captioned)
 }
@@ -47,13 +34,13 @@ type Captioned = Answer<Vec<wire::GeneratedText>>;
 async fn caption(
     connection: &Connection,
     asked: &[Asked<wire::Structure>],
-    options: &wire::GenerateOptions,
+    options: wire::GenerateOptions,
 ) -> Result<(Vec<Captioned>, Option<wire::AnswerInfo>)> {
     let mut captioned = Vec::with_capacity(asked.len());
     let mut info = None;
     for chunk in asked.chunks(AT_ONCE) {
         let molecules = chunk.iter().map(|asked| asked.item.clone()).collect();
-        let request = wire::CaptionRequest { molecules, options: Some(*options) };
+        let request = wire::CaptionRequest { molecules, options: Some(options) };
         let response = connection.client.caption(request).await?;
         let items = response.items.into_iter().map(|item| (item.position, item.captions));
         captioned.extend(answers(chunk, items, response.errors));

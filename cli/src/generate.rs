@@ -7,10 +7,10 @@ use wire::generated_molecule::Reading;
 
 use crate::{
     asked::{Answer, Asked, Texts, all_read, answers},
-    connect::{Connection, PlaceArgs},
+    connect::Connection,
     error::Result,
     table::shorten,
-    writing::{self, AT_ONCE, WritingArgs},
+    writing::{self, AT_ONCE, CommandArgs},
 };
 
 #[derive(clap::Args)]
@@ -18,27 +18,14 @@ pub(crate) struct Args {
     #[command(flatten)]
     texts: Texts,
     #[command(flatten)]
-    writing: WritingArgs,
-    /// Candidates of the beam search that are sent back [default: 1]
-    #[arg(long, requires = "beams")]
-    candidates: Option<u32>,
-    /// Print a JSON object a text
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    place: PlaceArgs,
+    command: CommandArgs,
 }
 
 pub(crate) async fn run(args: Args) -> Result<()> {
     let asked = args.texts.read()?;
-    let connection = args.place.connect().await?;
-    let (proposed, info) =
-        generate(&connection, &asked, &args.writing.options(args.candidates)).await?;
-    if args.json {
-        proposed.iter().for_each(|answer| println!("{}", in_json(answer)));
-    } else {
-        println!("{}\n{}", table(&proposed), writing::footer(info.as_ref()));
-    }
+    let connection = args.command.connect().await?;
+    let (proposed, info) = generate(&connection, &asked, args.command.options()).await?;
+    args.command.print(&proposed, in_json, table, info.as_ref());
     connection.close().await?;
     all_read(&proposed)
 }
@@ -48,13 +35,13 @@ type Proposed = Answer<Vec<wire::GeneratedMolecule>>;
 async fn generate(
     connection: &Connection,
     asked: &[Asked<String>],
-    options: &wire::GenerateOptions,
+    options: wire::GenerateOptions,
 ) -> Result<(Vec<Proposed>, Option<wire::AnswerInfo>)> {
     let mut proposed = Vec::with_capacity(asked.len());
     let mut info = None;
     for chunk in asked.chunks(AT_ONCE) {
         let texts = chunk.iter().map(|asked| asked.item.clone()).collect();
-        let request = wire::GenerateRequest { texts, options: Some(*options) };
+        let request = wire::GenerateRequest { texts, options: Some(options) };
         let response = connection.client.generate(request).await?;
         let items = response.items.into_iter().map(|item| (item.position, item.molecules));
         proposed.extend(answers(chunk, items, response.errors));
