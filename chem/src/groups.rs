@@ -169,10 +169,10 @@ const TABLE: &[(&str, &str)] = &[
     // Carbon and halogens.
     ("trifluoromethyl group", "[#6]C(F)(F)F"),
     ("trichloromethyl group", "[#6]C(Cl)(Cl)Cl"),
-    ("fluorine", "[#6]F"),
-    ("chlorine", "[#6]Cl"),
-    ("bromine", "[#6]Br"),
-    ("iodine", "[#6]I"),
+    ("fluoro group", "[#6]F"),
+    ("chloro group", "[#6]Cl"),
+    ("bromo group", "[#6]Br"),
+    ("iodo group", "[#6]I"),
     ("alkyne", "[CX2]#[CX2]"),
     ("allene", "[CX3]=[CX2]=[CX3]"),
     // Single rings.

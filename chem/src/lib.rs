@@ -15,6 +15,7 @@
 
 mod bits;
 mod brics;
+mod description;
 mod error;
 mod fingerprint;
 mod foreign;

@@ -1,6 +1,7 @@
 //! The molecule of this room: what was given, what was done to it, and its perceived graph.
 
 use crate::brics;
+use crate::description;
 use crate::error::{ChemError, Place};
 use crate::fingerprint::{Fingerprint, MorganCounts};
 use crate::foreign::{self, Foreign};
@@ -205,6 +206,19 @@ impl Molecule {
     /// ```
     pub fn groups(&self) -> Vec<Group> {
         groups::groups(self)
+    }
+
+    /// What the structure shows, in words as ChEBI's definitions have them: groups and rings, size, chains, charge, stereo.
+    ///
+    /// ```
+    /// use moiety_chem::Molecule;
+    ///
+    /// let words = Molecule::from_smiles("OC(=O)CCS")?.description();
+    /// assert!(words.starts_with("It contains one carboxylic acid and one thiol."));
+    /// # Ok::<(), moiety_chem::ChemError>(())
+    /// ```
+    pub fn description(&self) -> String {
+        description::description(self, &self.topology)
     }
 
     /// Canonical SMILES of the Bemis–Murcko scaffold: rings, the chains that link them, and atoms double-bonded to either,

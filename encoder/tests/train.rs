@@ -3,6 +3,7 @@
 mod small;
 
 use std::{
+    collections::BTreeSet,
     fs,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
@@ -48,6 +49,23 @@ fn loss_falls_and_rows_that_may_not_ship_or_cannot_be_read_are_left_out() {
     assert_eq!(ready, Some((12, 1, 4)));
     let mean = |part: &[f32]| part.iter().sum::<f32>() / part.len() as f32;
     assert!(mean(&losses[50..]) < 0.7 * mean(&losses[..5]), "{losses:?}");
+}
+
+#[test]
+fn structures_in_words_are_a_kind_of_text_beside_those_of_the_file() {
+    let dir = tempfile::tempdir().expect("directory");
+    let kinds = [("caption".to_owned(), 1.0), ("structure".to_owned(), 1.0)].into();
+    let config = TrainConfig { kinds, past_pairs: [].into(), ..small::config(12) };
+    let (mut kinds, mut pairs_in_all) = (BTreeSet::new(), 0);
+    train(&config, &small::paths(dir.path()), DeviceChoice::Cpu, |event| match event {
+        TrainEvent::Ready { pairs, .. } => pairs_in_all = *pairs,
+        TrainEvent::Step { kind, .. } => drop(kinds.insert(kind.clone())),
+        _ => {}
+    })
+    .expect("training");
+    assert_eq!(kinds, BTreeSet::from(["caption".to_owned(), "structure".to_owned()]));
+    // The file has twelve pairs to train on, of different molecules.
+    assert_eq!(pairs_in_all, 24);
 }
 
 #[test]

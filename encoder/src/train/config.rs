@@ -21,7 +21,8 @@ pub struct TrainConfig {
     pub steps: usize,
     /// Pairs in a step; each is a negative for the others.
     pub batch_size: usize,
-    /// Relative frequency of batches of each kind of text (`caption`, `tags`, `names`); a batch is of one kind.
+    /// Relative frequency of batches of each kind of text (`caption`, `tags`, `names`; `structure` is what the molecules of the
+    /// others show, in words); a batch is of one kind.
     pub kinds: BTreeMap<String, f64>,
     /// Steps of linear warm-up; a cosine to a twentieth follows.
     pub warmup_steps: usize,

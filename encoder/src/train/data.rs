@@ -1,7 +1,7 @@
 //! Pairs of molecule and text, read once and kept ready for the towers.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     fs::File,
     io::{BufRead, BufReader, Read},
     path::Path,
@@ -21,8 +21,13 @@ use crate::{
 
 use super::{event::TrainEvent, neighbours::Neighbours};
 
+/// The split that is never trained on.
+const VALIDATION: &str = "validation";
+/// The kind of text that is not in the file: each training molecule with what its structure shows, in words.
+const STRUCTURE: &str = "structure";
+
 /// One pair as its line says it.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 pub(super) struct Row {
     kind: String,
     split: String,
@@ -57,19 +62,22 @@ pub(super) struct Dataset<E> {
 
 impl<E: Send> Dataset<E> {
     /// Reads `pairs.jsonl` (gzipped or not), keeping the kinds that the run asks for and only rows of `use: open`;
-    /// `read` gives nothing where the model cannot read a row.
+    /// `read` gives nothing where the model cannot read a row. The kind `structure` is made from the others' molecules.
     pub(super) fn read<'a>(
         path: &Path,
         kinds: impl Iterator<Item = &'a String>,
         read: impl Fn(&Row) -> Option<E> + Sync + Send,
     ) -> Result<Self> {
         let kinds: Vec<&String> = kinds.collect();
-        let (rows, digest) = rows(path, &kinds)?;
+        let (mut rows, digest) = rows(path, &kinds)?;
+        if kinds.iter().any(|&kind| kind == STRUCTURE) {
+            rows.extend(described(&rows));
+        }
         let examples: Vec<Option<E>> = rows.par_iter().map(read).collect();
         let mut data = Self { train: BTreeMap::new(), validation: Vec::new(), digest, skipped: 0 };
         for (row, example) in rows.into_iter().zip(examples) {
             match example {
-                Some(example) if row.split == "validation" => data.validation.push(example),
+                Some(example) if row.split == VALIDATION => data.validation.push(example),
                 Some(example) => data.train.entry(row.kind).or_default().push(example),
                 None => data.skipped += 1,
             }
@@ -120,22 +128,35 @@ impl Dataset<Example> {
     }
 }
 
+/// Every training molecule once, with its structure in words as the text.
+fn described(rows: &[Row]) -> Vec<Row> {
+    let mut seen = HashSet::new();
+    let molecules: Vec<&Row> = rows
+        .iter()
+        .filter(|row| row.split != VALIDATION && seen.insert(row.inchikey.as_str()))
+        .collect();
+    let described = |row: &&Row| {
+        let molecule = Molecule::from_smiles(&row.smiles).ok()?;
+        Some(Row { kind: STRUCTURE.into(), text: molecule.description(), ..(*row).clone() })
+    };
+    molecules.par_iter().filter_map(described).collect()
+}
+
 /// The training texts of these kinds, in the order of the file.
 pub(super) fn training_texts<'a>(
     path: &Path,
     kinds: impl Iterator<Item = &'a String>,
 ) -> Result<Vec<String>> {
     let (rows, _) = rows(path, &kinds.collect::<Vec<_>>())?;
-    Ok(rows.into_iter().filter(|row| row.split != "validation").map(|row| row.text).collect())
+    Ok(rows.into_iter().filter(|row| row.split != VALIDATION).map(|row| row.text).collect())
 }
 
 /// Rows of `use: open` that are of these kinds or for validation, and the digest of the file.
 fn rows(path: &Path, kinds: &[&String]) -> Result<(Vec<Row>, String)> {
     let (lines, digest) = lines(path)?;
     let rows: Result<Vec<Row>> = lines.par_iter().map(|line| parse(path, line)).collect();
-    let wanted = |row: &Row| {
-        row.usage == "open" && (row.split == "validation" || kinds.contains(&&row.kind))
-    };
+    let wanted =
+        |row: &Row| row.usage == "open" && (row.split == VALIDATION || kinds.contains(&&row.kind));
     Ok((rows?.into_iter().filter(wanted).collect(), digest))
 }
 
