@@ -7,7 +7,7 @@ use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use moiety_benches::vectors::Clusters;
-use moiety_index::{HnswConfig, HnswIndex, Metric, SearchParams};
+use moiety_index::{GoOn, HnswConfig, HnswIndex, Metric, SearchParams};
 
 const DIM: usize = 256;
 const K: usize = 10;
@@ -20,7 +20,7 @@ fn search(criterion: &mut Criterion) {
         let queries = source.vectors(QUERIES);
         let mut group = criterion.benchmark_group(format!("index/{count}"));
         group.throughput(Throughput::Elements(1));
-        let exact = SearchParams { k: K, ef: K, exact: true, accept: None };
+        let exact = SearchParams { k: K, ef: K, exact: true, accept: None, go_on: GoOn::ALWAYS };
         let searches = [("flat".to_owned(), exact)].into_iter().chain(
             [64, 128, 256]
                 .map(|ef| (format!("hnsw ef {ef}"), SearchParams { ef, exact: false, ..exact })),

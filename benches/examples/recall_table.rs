@@ -12,7 +12,7 @@ use std::{
 
 use clap::{Parser, ValueEnum};
 use moiety_benches::{curve::Curve, npy, peers::Session, table::table, vectors::Clusters};
-use moiety_index::{Builder, HnswConfig, HnswIndex, Metric, SearchParams};
+use moiety_index::{Builder, GoOn, HnswConfig, HnswIndex, Metric, SearchParams};
 use rayon::{ThreadPool, ThreadPoolBuilder, prelude::*};
 use serde_json::{Value, json};
 
@@ -94,7 +94,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let args = Args::parse();
     let (vectors, queries) = data(&args)?;
     let (index, build_s) = build(&args, &vectors)?;
-    let exact = SearchParams { k: K, ef: K, exact: true, accept: None };
+    let exact = SearchParams { k: K, ef: K, exact: true, accept: None, go_on: GoOn::ALWAYS };
     let all = ThreadPoolBuilder::new().build()?;
     let truth = ids(&run(&index, &queries, exact, &all)?.1);
     let bench = Bench { args, vectors, queries, truth, index, build_s };
@@ -239,7 +239,7 @@ impl Bench {
     }
 
     fn ours(&self, ef: usize, pool: &ThreadPool) -> Result<(f64, f64), Box<dyn Error>> {
-        let params = SearchParams { k: K, ef, exact: false, accept: None };
+        let params = SearchParams { k: K, ef, exact: false, accept: None, go_on: GoOn::ALWAYS };
         let (seconds, found) = run(&self.index, &self.queries, params, pool)?;
         let same = |(found, truth): (&Vec<moiety_index::Neighbor>, &Vec<i64>)| {
             let truth: HashSet<i64> = truth.iter().copied().collect();
@@ -309,7 +309,7 @@ impl Bench {
     /// Exact search, ours and theirs in turns.
     fn flat(&self, mut peers: Option<&mut Session>, threads: usize) -> Result<(), Box<dyn Error>> {
         let pool = ThreadPoolBuilder::new().num_threads(threads).build()?;
-        let exact = SearchParams { k: K, ef: K, exact: true, accept: None };
+        let exact = SearchParams { k: K, ef: K, exact: true, accept: None, go_on: GoOn::ALWAYS };
         let (mut ours, mut at_once, mut theirs) = (f64::INFINITY, f64::INFINITY, f64::INFINITY);
         for _ in 0..self.args.rounds {
             ours = ours.min(run(&self.index, &self.queries, exact, &pool)?.0);

@@ -8,6 +8,7 @@ use std::{
 use rayon::prelude::*;
 
 use crate::{
+    Patience, StoredRecord,
     error::{EngineError, Result},
     filter::{Prepared, Subject},
     live::LiveCollection,
@@ -18,11 +19,12 @@ use crate::{
 /// Records in memory at one time.
 const READ_RECORDS: usize = 256;
 
-/// Answers whether versions pass, at one moment of the store.
+/// Answers whether versions pass, at one moment of the store, for as long as the caller waits.
 pub(crate) struct Checker<'a> {
     view: &'a View<'a>,
     live: &'a LiveCollection,
     filter: &'a Prepared,
+    patience: &'a Patience,
     pub(crate) selection: Selection,
     tested: Mutex<Tested>,
 }
@@ -40,12 +42,16 @@ impl<'a> Checker<'a> {
         live: &'a LiveCollection,
         filter: &'a Prepared,
         selection: Selection,
+        patience: &'a Patience,
     ) -> Self {
-        Self { view, live, filter, selection, tested: Mutex::default() }
+        Self { view, live, filter, patience, selection, tested: Mutex::default() }
     }
 
     /// Whether a version passes; for the index, which cannot take an error: see [`Checker::finish`].
     pub(crate) fn accepts(&self, version: u64) -> bool {
+        if self.tested().failed.is_some() {
+            return false;
+        }
         match self.check(&[version]) {
             Ok(verdicts) => verdicts == [true],
             Err(error) => {
@@ -97,9 +103,11 @@ impl<'a> Checker<'a> {
             true => self.view.prints(self.live.number, versions)?,
             false => Vec::new(),
         };
-        let test = |(at, record): (usize, &Option<crate::StoredRecord>)| match record {
+        let test = |(at, record): (usize, &Option<StoredRecord>)| match record {
             None => Ok(false),
             Some(record) => {
+                // Matching a pattern can take long.
+                self.patience.check()?;
                 let prints = prints.get(at).and_then(Option::as_ref);
                 Subject::new(record, prints).passes(&self.filter.root)
             }

@@ -361,7 +361,21 @@ impl Engine {
         limit: usize,
         filter: Option<&Filter>,
     ) -> Result<Page> {
-        read::scroll(&self.store, &*self.live(collection)?, after, limit, filter)
+        self.scroll_within(collection, after, limit, filter, &Patience::endless())
+    }
+
+    /// As [`Engine::scroll`], for as long as the caller waits.
+    pub fn scroll_within(
+        &self,
+        collection: &str,
+        after: Option<&str>,
+        limit: usize,
+        filter: Option<&Filter>,
+        patience: &Patience,
+    ) -> Result<Page> {
+        let live = self.live(collection)?;
+        read::scroll(&self.store, &live, after, limit, (filter, patience))
+            .map_err(|error| patience.explain(error))
     }
 
     /// How many records there are, or how many pass the filter.
@@ -374,7 +388,18 @@ impl Engine {
 
     /// How many records pass the filter, and how that was found out.
     pub fn count_planned(&self, collection: &str, filter: &Filter) -> Result<(u64, FilterPlan)> {
-        read::count(&self.store, &*self.live(collection)?, filter)
+        self.count_within(collection, filter, &Patience::endless())
+    }
+
+    /// As [`Engine::count_planned`], for as long as the caller waits.
+    pub fn count_within(
+        &self,
+        collection: &str,
+        filter: &Filter,
+        patience: &Patience,
+    ) -> Result<(u64, FilterPlan)> {
+        read::count(&self.store, &*self.live(collection)?, filter, patience)
+            .map_err(|error| patience.explain(error))
     }
 
     /// The best records for a query.
@@ -391,11 +416,24 @@ impl Engine {
     ) -> Result<SearchResponse> {
         let live = self.live(collection)?;
         search::search(&self.store, self.encoder.as_ref(), &live, request, patience)
+            .map_err(|error| patience.explain(error))
     }
 
     /// Why a record scores as it does.
     pub fn explain(&self, collection: &str, request: &ExplainRequest) -> Result<Explanation> {
-        explain::explain(&self.store, self.encoder.as_ref(), &*self.live(collection)?, request)
+        self.explain_within(collection, request, &Patience::endless())
+    }
+
+    /// As [`Engine::explain`], for as long as the caller waits.
+    pub fn explain_within(
+        &self,
+        collection: &str,
+        request: &ExplainRequest,
+        patience: &Patience,
+    ) -> Result<Explanation> {
+        let live = self.live(collection)?;
+        explain::explain(&self.store, self.encoder.as_ref(), &live, request, patience)
+            .map_err(|error| patience.explain(error))
     }
 
     pub(crate) fn live(&self, name: &str) -> Result<Arc<LiveCollection>> {

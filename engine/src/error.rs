@@ -205,6 +205,9 @@ impl EngineError {
             Self::Encoder(E::Text { .. } | E::Molecule { .. } | E::Request(_)) => {
                 ErrorKind::Invalid
             }
+            Self::Encoder(E::Stopped { .. }) | Self::Index(moiety_index::IndexError::Stopped) => {
+                ErrorKind::Cancelled
+            }
             Self::Index(error) if error.is_callers_fault() => ErrorKind::Invalid,
             Self::CollectionNotFound { .. }
             | Self::RecordNotFound { .. }

@@ -5,7 +5,7 @@ use moiety_encoder::Encoder;
 
 use crate::{
     Direction, ExplainRequest, Explanation, Filter, FilterExplanation, LevelExplanation, LevelName,
-    MatchedPair, SearchRequest, Side, StoredRecord, Timings,
+    MatchedPair, Patience, SearchRequest, Side, StoredRecord, Timings,
     encode_query::{self, Encoded, Parsed},
     error::{EngineError, Result},
     filter::Subject,
@@ -26,6 +26,7 @@ pub(crate) fn explain(
     encoder: &dyn Encoder,
     live: &LiveCollection,
     request: &ExplainRequest,
+    patience: &Patience,
 ) -> Result<Explanation> {
     let mut clock = Clock::start();
     let mut timings = Timings::default();
@@ -48,7 +49,8 @@ pub(crate) fn explain(
     let levels = levels(live, request, &query, &target)?;
     clock.lap(&mut timings.rerank);
     let score = levels.iter().map(|level| level.weight * level.score).sum();
-    let filter = request.filter.as_ref().map(|filter| explain_filter(store, live, request, filter));
+    let filter = request.filter.as_ref();
+    let filter = filter.map(|filter| explain_filter(store, live, request, (filter, patience)));
     let (filter, fingerprint) = (filter.transpose()?, live.info.fingerprint.clone());
     timings.total = clock.total();
     Ok(Explanation { score, levels, filter, query_groups, target_groups, timings, fingerprint })
@@ -59,11 +61,11 @@ fn explain_filter(
     store: &Store,
     live: &LiveCollection,
     request: &ExplainRequest,
-    filter: &Filter,
+    (filter, patience): (&Filter, &Patience),
 ) -> Result<FilterExplanation> {
     let prepared = filter.prepare()?;
     let view = store.view();
-    let checker = plan::checker(&view, live, &prepared)?;
+    let checker = plan::checker(&view, live, &prepared, patience)?;
     let search = SearchRequest::new(request.query.clone(), request.target, SHOWN_HITS);
     let plan = plan::report(plan::choose(live, &search, &checker)?, live, &checker);
     let record = stored_record(&view, live, &request.id)?;

@@ -5,10 +5,10 @@
 //! anything, the graph is asked for as many more as fail, or, where nearly all fail, every vector is compared. Whatever comes
 //! near the query is tested before it counts, so a plan decides on speed and never on who passes.
 
-use moiety_index::{FilteredParams, Found, Neighbor, SearchParams};
+use moiety_index::{FilteredParams, Found, GoOn, Neighbor, SearchParams};
 
 use crate::{
-    Accuracy, FilterPlan, SearchRequest, Side, Strategy, check::Checker, error::Result,
+    Accuracy, FilterPlan, Patience, SearchRequest, Side, Strategy, check::Checker, error::Result,
     filter::Prepared, limits::MAX_EF, live::LiveCollection, select::select, store::View,
 };
 
@@ -39,6 +39,7 @@ pub(crate) struct Candidates<'a> {
     pub(crate) query: &'a [f32],
     pub(crate) target: Side,
     pub(crate) k: usize,
+    pub(crate) patience: &'a Patience,
 }
 
 /// Asks the indexes about a filter.
@@ -46,9 +47,10 @@ pub(crate) fn checker<'a>(
     view: &'a View<'a>,
     live: &'a LiveCollection,
     filter: &'a Prepared,
+    patience: &'a Patience,
 ) -> Result<Checker<'a>> {
-    let selection = select(view, live, filter, READ_ENTRIES)?;
-    Ok(Checker::new(view, live, filter, selection))
+    let selection = select(view, live, filter, READ_ENTRIES, patience)?;
+    Ok(Checker::new(view, live, filter, selection, patience))
 }
 
 /// Chooses for a search without a filter.
@@ -108,7 +110,9 @@ pub(crate) fn run(
     search: Candidates<'_>,
     checker: Option<&Checker<'_>>,
 ) -> Result<Found> {
-    let Candidates { query, target, k } = search;
+    let Candidates { query, target, k, patience } = search;
+    let ask = || patience.check().is_ok();
+    let go_on = GoOn::while_true(&ask);
     let (ef, exact) = match (plan.strategy, checker) {
         (Strategy::Among | Strategy::List, Some(checker)) => {
             return among(plan, live, search, checker);
@@ -119,12 +123,13 @@ pub(crate) fn run(
     };
     let index = live.index(target);
     let Some(checker) = checker else {
-        return Ok(index.search(query, SearchParams { k, ef, exact, accept: None })?);
+        return Ok(index.search(query, SearchParams { k, ef, exact, accept: None, go_on })?);
     };
     let accept = |version: u64| checker.accepts(version);
-    let found = index.search(query, SearchParams { k, ef, exact, accept: Some(&accept) })?;
+    let params = SearchParams { k, ef, exact, accept: Some(&accept), go_on };
+    let found = index.search(query, params);
     checker.finish()?;
-    Ok(found)
+    Ok(found?)
 }
 
 /// Goes through what the indexes admit, nearest first, until `k` pass.
@@ -134,11 +139,13 @@ fn among(
     search: Candidates<'_>,
     checker: &Checker<'_>,
 ) -> Result<Found> {
-    let Candidates { query, target, k } = search;
+    let Candidates { query, target, k, patience } = search;
+    let ask = || patience.check().is_ok();
     let possible: Vec<u64> = checker.selection.possible.iter().collect();
     let mut width = first_width(plan, k, checker);
     loop {
-        let near = live.index(target).search_among(query, &possible, width)?;
+        let index = live.index(target);
+        let near = index.search_among(query, &possible, width, GoOn::while_true(&ask))?;
         let neighbors = passing(&near, k, checker)?;
         if neighbors.len() == k || near.len() < width || width >= possible.len() {
             return Ok(Found { neighbors, exact: true, stopped_early: false });
@@ -154,15 +161,23 @@ fn walk(
     search: Candidates<'_>,
     (checker, ef): (&Checker<'_>, usize),
 ) -> Result<Found> {
-    let Candidates { query, target, k } = search;
+    let Candidates { query, target, k, patience } = search;
+    let ask = || patience.check().is_ok();
+    let go_on = GoOn::while_true(&ask);
     let possible = &checker.selection.possible;
     let accept = |version: u64| possible.contains(version);
     let index = live.index(target);
     let pass_rate = (possible.len() as f32 / index.len().max(1) as f32).min(1.0);
     let mut width = first_width(plan, k, checker);
     while width <= MAX_EF {
-        let ef = ef.max(width);
-        let params = FilteredParams { k: width, ef, accept: &accept, pass_rate, max_looks: 0 };
+        let params = FilteredParams {
+            k: width,
+            ef: ef.max(width),
+            accept: &accept,
+            pass_rate,
+            max_looks: 0,
+            go_on,
+        };
         let near = index.search_filtered(query, params)?;
         let neighbors = passing(&near.neighbors, k, checker)?;
         // Fewer than asked for are all that there are.

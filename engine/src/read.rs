@@ -1,7 +1,7 @@
 //! Reading records without a query: by identifier, page by page, or just how many.
 
 use crate::{
-    Filter, FilterPlan, Page, StoredRecord, Strategy,
+    Filter, FilterPlan, Page, Patience, StoredRecord, Strategy,
     check::Checker,
     delete::check_ids,
     error::{EngineError, Result},
@@ -61,7 +61,7 @@ pub(crate) fn scroll(
     live: &LiveCollection,
     after: Option<&str>,
     limit: usize,
-    filter: Option<&Filter>,
+    (filter, patience): (Option<&Filter>, &Patience),
 ) -> Result<Page> {
     if !(1..=MAX_LIMIT).contains(&limit) {
         let reason = format!("{limit} is out of range: allowed is 1 to {MAX_LIMIT}");
@@ -69,7 +69,8 @@ pub(crate) fn scroll(
     }
     let filter = filter.map(Filter::prepare).transpose()?;
     let view = store.view();
-    let checker = filter.as_ref().map(|filter| plan::checker(&view, live, filter)).transpose()?;
+    let checker = filter.as_ref().map(|filter| plan::checker(&view, live, filter, patience));
+    let checker = checker.transpose()?;
     let mut ids = view.ids(live.number, after)?;
     let mut filler = Filler { limit, bytes: 0, page: Page::default() };
     let mut passing: Vec<u64> = Vec::new();
@@ -78,6 +79,7 @@ pub(crate) fn scroll(
         // Versions that may pass are gathered without reading a record; those that do are read.
         while passing.is_empty() && !ended {
             let mut open = Vec::new();
+            patience.check()?;
             for entry in ids.by_ref().take(CHECK_VERSIONS) {
                 open.push(entry?.1);
             }
@@ -155,12 +157,13 @@ pub(crate) fn count(
     store: &Store,
     live: &LiveCollection,
     filter: &Filter,
+    patience: &Patience,
 ) -> Result<(u64, FilterPlan)> {
     let prepared: Prepared = filter.prepare()?;
     let view = store.view();
     // Reading an index to its end is always less than reading the records.
-    let selection = select(&view, live, &prepared, u64::MAX)?;
-    let checker = Checker::new(&view, live, &prepared, selection);
+    let selection = select(&view, live, &prepared, u64::MAX, patience)?;
+    let checker = Checker::new(&view, live, &prepared, selection, patience);
     let estimated = plan::estimate(&checker)?;
     let certain = checker.selection.certain.len();
     let unsure: Vec<u64> =

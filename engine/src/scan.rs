@@ -4,9 +4,7 @@ use std::collections::BinaryHeap;
 
 use moiety_index::{Found, Neighbor};
 
-use crate::{
-    Patience, check::Checker, error::Result, live::LiveCollection, plan::Candidates, store::View,
-};
+use crate::{check::Checker, error::Result, live::LiveCollection, plan::Candidates, store::View};
 
 /// Vectors between two looks at the caller's patience.
 const BETWEEN_LOOKS: usize = 1024;
@@ -17,9 +15,8 @@ pub(crate) fn nearest(
     live: &LiveCollection,
     wanted: Candidates<'_>,
     checker: Option<&Checker<'_>>,
-    patience: &Patience,
 ) -> Result<Found> {
-    let Candidates { query, target, k } = wanted;
+    let Candidates { query, target, k, patience } = wanted;
     let index = live.index(target);
     let mut nearest: BinaryHeap<Neighbor> = BinaryHeap::new();
     let all = if k == 0 { None } else { Some(view.vectors_from(live.number, target, 0)?) };

@@ -50,12 +50,13 @@ pub(crate) fn search(
         patience.check()?;
         let (changes, loads) = (live.changes(), live.loads());
         let view = store.view();
-        let (plan, checker) = plan(&view, live, request, filter.as_ref())?;
+        let (plan, checker) = plan(&view, live, request, (filter.as_ref(), patience))?;
         clock.lap(&mut timings.plan);
         let wanted = Candidates {
             query: &query.global,
             target: request.target,
             k: request.rerank.map_or(0, |rerank| rerank.candidates).max(request.limit),
+            patience,
         };
         // A limit of zero asks for nothing, whatever the rerank says.
         let wanted = if request.limit == 0 { Candidates { k: 0, ..wanted } } else { wanted };
@@ -66,7 +67,7 @@ pub(crate) fn search(
         let found = match found {
             Some(found) if loads == live.loads() => found,
             // The vectors are not in memory, or went from it meanwhile.
-            _ => scan::nearest(&store.view(), live, wanted, checker.as_ref(), patience)?,
+            _ => scan::nearest(&store.view(), live, wanted, checker.as_ref())?,
         };
         clock.lap(&mut timings.candidates);
         patience.check()?;
@@ -98,13 +99,13 @@ fn plan<'a>(
     view: &'a View<'a>,
     live: &'a LiveCollection,
     request: &SearchRequest,
-    filter: Option<&'a Prepared>,
+    (filter, patience): (Option<&'a Prepared>, &'a Patience),
 ) -> Result<(Plan, Option<Checker<'a>>)> {
     let Some(filter) = filter else {
         let strategy = plan::unfiltered(live, request.accuracy);
         return Ok((Plan { strategy, estimated: 0.0 }, None));
     };
-    let checker = plan::checker(view, live, filter)?;
+    let checker = plan::checker(view, live, filter, patience)?;
     Ok((plan::choose(live, request, &checker)?, Some(checker)))
 }
 

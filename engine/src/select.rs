@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use crate::{
-    AccessPath, ConditionPlan,
+    AccessPath, ConditionPlan, Patience,
     error::Result,
     fields::Versions,
     filter::{Leaf, Node, Prepared, Test},
@@ -23,6 +23,9 @@ const FEW: u64 = 64;
 /// Up to so many records their fingerprints are read one by one, beyond it all in order.
 const READ_PRINTS: u64 = 20_000;
 
+/// Entries of an index, or fingerprints, between two looks at the caller's patience.
+const BETWEEN_LOOKS: u64 = 1_024;
+
 /// What may pass and what surely does.
 pub(crate) struct Selection {
     pub(crate) possible: Versions,
@@ -37,10 +40,11 @@ pub(crate) fn select(
     live: &LiveCollection,
     filter: &Prepared,
     bound: u64,
+    patience: &Patience,
 ) -> Result<Selection> {
     let conditions = filter.root.leaves().into_iter().map(unanswered).collect();
     let schema = live.fields.schema();
-    let mut asked = Asked { view, live, schema, bound, conditions };
+    let mut asked = Asked { view, live, schema, bound, patience, conditions };
     let all = live.fields.versions();
     let Sides { possible, certain } = asked.node(&filter.root, &all)?;
     Ok(Selection { possible, certain, conditions: asked.conditions })
@@ -63,6 +67,7 @@ struct Asked<'a> {
     live: &'a LiveCollection,
     schema: Arc<Schema>,
     bound: u64,
+    patience: &'a Patience,
     conditions: Vec<ConditionPlan>,
 }
 
@@ -211,6 +216,9 @@ impl Asked<'_> {
                 if left == 0 {
                     return Ok(None);
                 }
+                if left % BETWEEN_LOOKS == 0 {
+                    self.patience.check()?;
+                }
                 left -= 1;
                 found.insert(version?);
             }
@@ -241,6 +249,7 @@ impl Asked<'_> {
         if within.len() <= READ_PRINTS {
             let versions: Vec<u64> = within.iter().collect();
             for versions in versions.chunks(512) {
+                self.patience.check()?;
                 let prints = self.view.prints(self.live.number, versions)?;
                 let there = versions.iter().zip(&prints);
                 there.for_each(|(version, prints)| {
@@ -248,7 +257,10 @@ impl Asked<'_> {
                 });
             }
         } else {
-            for entry in self.view.all_prints(self.live.number)? {
+            for (count, entry) in self.view.all_prints(self.live.number)?.enumerate() {
+                if count as u64 % BETWEEN_LOOKS == 0 {
+                    self.patience.check()?;
+                }
                 let (version, prints) = entry?;
                 take(version, &prints);
             }

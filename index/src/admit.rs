@@ -8,12 +8,12 @@
 use std::{cmp::Reverse, collections::BinaryHeap};
 
 use crate::{
-    Accept, Neighbor,
+    Accept, GoOn, Neighbor,
     beam::{Key, Scratch},
     config::{FilteredParams, MAX_EF},
     frozen::{Frozen, Tables},
     layers::{Links, linked},
-    walk::Walk,
+    walk::{BETWEEN_LOOKS, Walk},
 };
 
 /// With a smaller share passing than this, neighbors of failing neighbors are looked at.
@@ -32,13 +32,15 @@ pub(crate) struct Admission<'a> {
     pub(crate) pass_rate: f32,
     /// How many links may be looked at.
     pub(crate) max_looks: usize,
+    /// Whether the answer is still wanted.
+    pub(crate) go_on: GoOn<'a>,
 }
 
 impl<'a> Admission<'a> {
     pub(crate) fn of(params: &FilteredParams<'a>, nodes: usize) -> Self {
-        let FilteredParams { k, ef, accept, pass_rate, max_looks } = *params;
+        let FilteredParams { k, ef, accept, pass_rate, max_looks, go_on } = *params;
         let max_looks = if max_looks == 0 { LOOKS * nodes } else { max_looks };
-        Self { ef: ef.clamp(1, MAX_EF).max(k), accept, pass_rate, max_looks }
+        Self { ef: ef.clamp(1, MAX_EF).max(k), accept, pass_rate, max_looks, go_on }
     }
 }
 
@@ -99,8 +101,11 @@ impl<'a> Way<'a> {
         scratch.met.begin(walk.nodes());
         scratch.met.insert(start.node());
         self.take(start);
+        let mut visits = 0;
         while let Some(key) = self.next() {
-            if self.looks >= self.admission.max_looks {
+            visits += 1;
+            let wanted = visits % BETWEEN_LOOKS != 0 || self.admission.go_on.is_wanted();
+            if !wanted || self.looks >= self.admission.max_looks {
                 return false;
             }
             self.looks += self.gather(key.node(), scratch);

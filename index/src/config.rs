@@ -1,7 +1,7 @@
 //! What is asked of an index, when it is made and when it is searched.
 
 use crate::{
-    Accept, Metric, Neighbor,
+    Accept, GoOn, Metric, Neighbor,
     error::Result,
     flat::{MAX_DIM, check_range},
     points::MAX_POINTS,
@@ -73,6 +73,8 @@ pub struct SearchParams<'a> {
     pub exact: bool,
     /// Which identifiers may be found. It is asked late and for few; [`HnswIndex::search_filtered`](crate::HnswIndex::search_filtered) asks it on the way.
     pub accept: Option<Accept<'a>>,
+    /// Whether the answer is still wanted.
+    pub go_on: GoOn<'a>,
 }
 
 /// What is wanted of one search among the vectors that pass a filter.
@@ -91,6 +93,8 @@ pub struct FilteredParams<'a> {
     /// Most links that the walk may look at; zero stands for four times the vectors, which
     /// takes about as long as comparing all of them.
     pub max_looks: usize,
+    /// Whether the answer is still wanted.
+    pub go_on: GoOn<'a>,
 }
 
 /// What a search found.

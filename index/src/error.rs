@@ -54,6 +54,9 @@ pub enum IndexError {
         /// Its capacity.
         capacity: usize,
     },
+    /// Whoever asked says that the answer is not wanted any more.
+    #[error("the search was stopped before its end, as its caller asked")]
+    Stopped,
     /// The file of a graph could not be read or written.
     #[error("{path}: {reason}")]
     File {
@@ -91,7 +94,8 @@ impl IndexError {
             | Self::NotFinite { .. }
             | Self::ZeroNorm
             | Self::TooLong { .. } => true,
-            Self::IdTaken { .. }
+            Self::Stopped
+            | Self::IdTaken { .. }
             | Self::Full { .. }
             | Self::File { .. }
             | Self::Corrupt { .. }

@@ -6,10 +6,12 @@ use std::{ops::Range, sync::Arc};
 use rayon::prelude::*;
 
 use crate::{
-    Accept, Metric, Neighbor,
+    Accept, GoOn, Metric, Neighbor,
     error::{IndexError, Result},
     neighbor::Nearest,
     points::{MAX_POINTS, Point, Points},
+    query::BETWEEN_LOOKS,
+    scan::Asked,
 };
 
 /// Longest vector of an index.
@@ -83,13 +85,15 @@ impl FlatIndex {
         accept: Option<Accept<'_>>,
     ) -> Result<Vec<Neighbor>> {
         let query = self.prepare(query)?;
-        Ok(self.scan_all(&query, k, accept).into_sorted())
+        Ok(self.scan_all(&query, k, (accept, GoOn::ALWAYS)).into_sorted())
     }
 
     /// The k nearest of the live vectors under these identifiers, nearest first.
     pub fn search_among(&self, query: &[f32], ids: &[u64], k: usize) -> Result<Vec<Neighbor>> {
         let query = self.prepare(query)?;
-        Ok(self.scan_among(&query, ids, k).into_sorted())
+        let mut nearest = Nearest::new(k);
+        self.scan_among(&query, ids, &mut nearest);
+        Ok(nearest.into_sorted())
     }
 
     /// Whether a live vector has this identifier.
@@ -123,30 +127,27 @@ impl FlatIndex {
         Neighbor { id: point.id, distance: self.metric.distance(query, &point.vector) }
     }
 
-    /// The k nearest of the live vectors under these identifiers; the query is prepared.
-    pub(crate) fn scan_among(&self, query: &[f32], ids: &[u64], k: usize) -> Nearest {
-        let mut nearest = Nearest::new(k);
+    /// Offers the live vectors under these identifiers; the query is prepared.
+    pub(crate) fn scan_among(&self, query: &[f32], ids: &[u64], nearest: &mut Nearest) {
         for point in self.points.find(ids) {
             nearest.push(self.neighbor(query, point));
         }
-        nearest
     }
 
-    /// The k nearest of all, by all cores when they are many; the query is prepared.
-    pub(crate) fn scan_all(&self, query: &[f32], k: usize, accept: Option<Accept<'_>>) -> Nearest {
+    /// The k nearest of all, by all cores when they are many; the query is prepared. A scan that is not wanted any more ends
+    /// with whatever it has.
+    pub(crate) fn scan_all(&self, query: &[f32], k: usize, asked: Asked<'_>) -> Nearest {
         if k == 0 {
             return Nearest::new(0);
         }
         let range = 0..self.points.len();
         if range.len() < 2 * SCAN_CHUNK {
-            return self.scan_chunk(query, k, range, accept);
+            return self.scan_chunk(query, k, range, asked);
         }
         let starts: Vec<usize> = range.clone().step_by(SCAN_CHUNK).collect();
         starts
             .into_par_iter()
-            .map(|start| {
-                self.scan_chunk(query, k, start..range.end.min(start + SCAN_CHUNK), accept)
-            })
+            .map(|start| self.scan_chunk(query, k, start..range.end.min(start + SCAN_CHUNK), asked))
             .reduce(|| Nearest::new(k), Nearest::merge)
     }
 
@@ -155,10 +156,14 @@ impl FlatIndex {
         query: &[f32],
         k: usize,
         range: Range<usize>,
-        accept: Option<Accept<'_>>,
+        (accept, go_on): Asked<'_>,
     ) -> Nearest {
         let mut nearest = Nearest::new(k);
-        for point in range.filter_map(|at| self.points.live(at)) {
+        for at in range {
+            if at % BETWEEN_LOOKS == 0 && !go_on.is_wanted() {
+                break;
+            }
+            let Some(point) = self.points.live(at) else { continue };
             let neighbor = self.neighbor(query, point);
             // The filter is the caller's and may be slow: it is asked last.
             if nearest.admits(&neighbor) && accept.is_none_or(|accept| accept(point.id)) {

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crate::{
-    Metric, Neighbor,
+    GoOn, Metric, Neighbor,
     beam::Scratch,
     codes::{Quantiser, QueryCode},
     image::Image,
@@ -167,7 +167,8 @@ impl Frozen {
     }
 
     pub(crate) fn walk<'a>(&'a self, links: &'a Tables<'a>) -> Walk<'a, Tables<'a>> {
-        Walk { links, codes: self.image.codes(), dim: self.image.shape().dim, isa: Isa::best() }
+        let (codes, dim) = (self.image.codes(), self.image.shape().dim);
+        Walk { links, codes, dim, isa: Isa::best(), go_on: GoOn::ALWAYS }
     }
 
     pub(crate) fn encode(&self, query: &[f32], code: &mut QueryCode) {
@@ -175,12 +176,18 @@ impl Frozen {
     }
 
     /// Live vectors near a prepared query, nearest first, with their true distances: of a walk of this width, the first
-    /// `most` by the distances of the codes.
-    pub(crate) fn near(&self, query: &[f32], width: usize, most: usize) -> Vec<Neighbor> {
+    /// `most` by the distances of the codes. A walk that is not wanted any more ends with whatever it has.
+    pub(crate) fn near(
+        &self,
+        query: &[f32],
+        width: usize,
+        most: usize,
+        go_on: GoOn<'_>,
+    ) -> Vec<Neighbor> {
         let links = self.tables();
         Scratch::lend(|scratch| {
             self.encode(query, &mut scratch.query);
-            self.walk(&links).search(width, scratch);
+            Walk { go_on, ..self.walk(&links) }.search(width, scratch);
             let Scratch { beam, fresh, .. } = scratch;
             fresh.clear();
             fresh.extend(beam.nodes().filter(|&node| self.is_live(node as usize)).take(most));

@@ -10,6 +10,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use crate::{
+    GoOn,
     beam::{Key, Scratch},
     codes::{self, Quantiser},
     graph::Rows,
@@ -95,7 +96,8 @@ impl Grower<'_> {
         let own = height(node as usize, layers.m()).min(top);
         let known = layers.len() * codes::stride(self.rows.dim);
         let codes = &self.codes[..known];
-        let walk = Walk { links: layers, codes, dim: self.rows.dim, isa: self.isa };
+        let walk =
+            Walk { links: layers, codes, dim: self.rows.dim, isa: self.isa, go_on: GoOn::ALWAYS };
         let mut chosen = vec![Vec::new(); own + 1];
         Scratch::lend(|scratch| {
             self.quantiser.encode(self.rows.get(node), &mut scratch.query);

@@ -14,22 +14,13 @@ use std::{
 };
 
 use crate::{
-    Accept, FlatIndex, Neighbor,
-    admit::{self, Admission},
-    config::{FilteredParams, Found, HnswConfig, MAX_EF, SearchParams},
+    FlatIndex,
+    config::HnswConfig,
     error::{IndexError, Result},
     file,
     frozen::Frozen,
-    neighbor::Nearest,
-    rebuild, scan,
+    rebuild,
 };
-
-/// Where a search would visit more than one in this many points, comparing all of them is no slower and exact.
-const EXACT_SHARE: usize = 4;
-/// How much wider a search becomes when it found too few.
-const WIDEN: usize = 4;
-/// Of a walk, this many times k are compared in full precision; codes put none of the k nearest behind so many others.
-const RESCORE: usize = 4;
 
 /// Vectors under identifiers, searched through a graph.
 ///
@@ -46,11 +37,11 @@ const RESCORE: usize = 4;
 /// # Ok::<(), moiety_index::IndexError>(())
 /// ```
 pub struct HnswIndex {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 pub(crate) struct Inner {
-    config: HnswConfig,
+    pub(crate) config: HnswConfig,
     state: RwLock<Arc<State>>,
     /// Held by whoever inserts, removes or replaces the state.
     writer: Mutex<()>,
@@ -276,87 +267,11 @@ impl HnswIndex {
             }
         }
     }
-
-    /// The k nearest live vectors that pass the filter, wherever k exist.
-    pub fn search(&self, query: &[f32], params: SearchParams<'_>) -> Result<Found> {
-        let query = self.inner.prepare(query)?;
-        let state = self.inner.state();
-        let walked =
-            if params.exact { None } else { self.inner.search_graph(&state, &query, params) };
-        if let Some(neighbors) = walked {
-            return Ok(Found { neighbors, exact: false, stopped_early: false });
-        }
-        let neighbors = exact(&state, &query, params.k, params.accept);
-        Ok(Found { neighbors, exact: true, stopped_early: false })
-    }
-
-    /// The k nearest live vectors of each query, exactly: as [`HnswIndex::search`] with `exact`, but with all queries at once,
-    /// which compares a vector with many of them while it is near the core.
-    pub fn search_exact_many<Q: AsRef<[f32]>>(
-        &self,
-        queries: &[Q],
-        k: usize,
-    ) -> Result<Vec<Vec<Neighbor>>> {
-        let prepare = |query: &Q| self.inner.prepare(query.as_ref());
-        let queries = queries.iter().map(prepare).collect::<Result<Vec<_>>>()?;
-        let state = self.inner.state();
-        let tail = |query: &Vec<f32>| state.tail.scan_all(query, k, None);
-        let Some(frozen) = &state.frozen else {
-            return Ok(queries.iter().map(|query| tail(query).into_sorted()).collect());
-        };
-        let found = scan::many(frozen, &queries, k);
-        let with_tail =
-            |(found, query): (Nearest, &Vec<f32>)| found.merge(tail(query)).into_sorted();
-        Ok(found.into_iter().zip(&queries).map(with_tail).collect())
-    }
-
-    /// The k nearest live vectors that pass the filter, wherever k exist, by a walk that asks the filter on its way.
-    pub fn search_filtered(&self, query: &[f32], params: FilteredParams<'_>) -> Result<Found> {
-        let query = self.inner.prepare(query)?;
-        let state = self.inner.state();
-        let mut stopped_early = false;
-        if let Some(frozen) = &state.frozen
-            && params.k > 0
-            && !self.inner.exact_is_better(frozen, params.ef.max(params.k))
-        {
-            let found = admit::search(frozen, &query, &Admission::of(&params, frozen.nodes()));
-            if let Some(found) = found {
-                let mut nearest = state.tail.scan_all(&query, params.k, Some(params.accept));
-                found.into_iter().for_each(|neighbor| nearest.push(neighbor));
-                let neighbors = nearest.into_sorted();
-                return Ok(Found { neighbors, exact: false, stopped_early: false });
-            }
-            stopped_early = true;
-        }
-        let neighbors = exact(&state, &query, params.k, Some(params.accept));
-        Ok(Found { neighbors, exact: true, stopped_early })
-    }
-
-    /// The k nearest of the live vectors under these identifiers, compared one by one.
-    pub fn search_among(&self, query: &[f32], ids: &[u64], k: usize) -> Result<Vec<Neighbor>> {
-        let query = self.inner.prepare(query)?;
-        let state = self.inner.state();
-        let mut nearest = state.tail.scan_among(&query, ids, k);
-        if let Some(frozen) = &state.frozen {
-            let nodes = ids.iter().filter_map(|&id| frozen.find(id));
-            nodes.for_each(|node| nearest.push(frozen.neighbor(&query, node)));
-        }
-        Ok(nearest.into_sorted())
-    }
 }
 
 impl Drop for HnswIndex {
     fn drop(&mut self) {
         self.inner.stop.store(true, Ordering::Release);
-    }
-}
-
-/// Compares everything.
-fn exact(state: &State, query: &[f32], k: usize, accept: Option<Accept<'_>>) -> Vec<Neighbor> {
-    let tail = state.tail.scan_all(query, k, accept);
-    match &state.frozen {
-        Some(frozen) => scan::one(frozen, query, k, accept).merge(tail).into_sorted(),
-        None => tail.into_sorted(),
     }
 }
 
@@ -369,43 +284,8 @@ impl Inner {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn prepare(&self, vector: &[f32]) -> Result<Vec<f32>> {
+    pub(crate) fn prepare(&self, vector: &[f32]) -> Result<Vec<f32>> {
         self.config.metric.prepare(vector, self.config.dim)
-    }
-
-    fn exact_is_better(&self, frozen: &Frozen, width: usize) -> bool {
-        frozen.nodes() < self.config.exact_below
-            || width.saturating_mul(EXACT_SHARE) >= frozen.nodes()
-    }
-
-    /// Wider and wider walks; `None` where exact search is no slower, or alone can answer.
-    fn search_graph(
-        &self,
-        state: &State,
-        query: &[f32],
-        params: SearchParams<'_>,
-    ) -> Option<Vec<Neighbor>> {
-        let frozen = state.frozen.as_ref()?;
-        let tail = state.tail.scan_all(query, params.k, params.accept);
-        let live = (frozen.nodes() - frozen.deaths()).max(1);
-        // Dead points take room in the beam.
-        let mut width = params.ef.clamp(1, MAX_EF).max(params.k);
-        width = width.saturating_mul(frozen.nodes()).div_ceil(live);
-        loop {
-            if self.exact_is_better(frozen, width) {
-                return None;
-            }
-            let most = if params.accept.is_some() { width } else { RESCORE * params.k };
-            let mut nearest = tail.clone();
-            let accept = |neighbor: &Neighbor| params.accept.is_none_or(|ask| ask(neighbor.id));
-            let found = frozen.near(query, width, most).into_iter();
-            found.filter(accept).take(params.k).for_each(|neighbor| nearest.push(neighbor));
-            let found = nearest.into_sorted();
-            if found.len() == params.k {
-                return Some(found);
-            }
-            width *= WIDEN;
-        }
     }
 
     fn build_in_background(inner: &Arc<Self>) {

@@ -9,7 +9,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use crate::{
-    Accept,
+    Accept, GoOn,
     codes::{self, QueryCode},
     frozen::Frozen,
     neighbor::Nearest,
@@ -20,11 +20,17 @@ use crate::{
 const CHUNK: usize = 16_384;
 /// Nodes whose products are computed together: their codes and products stay near the core.
 const BLOCK: usize = 256;
+/// Blocks between two looks at whether the answer is wanted.
+const BETWEEN_LOOKS: usize = 8;
 /// Queries that go over the nodes together.
 const TOGETHER: usize = 64;
 
-/// The k nearest live vectors that `accept` admits, by all cores; the query is prepared.
-pub(crate) fn one(frozen: &Frozen, query: &[f32], k: usize, accept: Option<Accept<'_>>) -> Nearest {
+/// What a scan asks of its caller: which vectors it may find, and whether it is still wanted.
+pub(crate) type Asked<'a> = (Option<Accept<'a>>, GoOn<'a>);
+
+/// The k nearest live vectors that are admitted, by all cores; the query is prepared. A scan that is not wanted any more ends
+/// with whatever it has.
+pub(crate) fn one(frozen: &Frozen, query: &[f32], k: usize, asked: Asked<'_>) -> Nearest {
     if k == 0 {
         return Nearest::new(0);
     }
@@ -32,8 +38,14 @@ pub(crate) fn one(frozen: &Frozen, query: &[f32], k: usize, accept: Option<Accep
     let chunk = nodes.div_ceil(rayon::current_num_threads()).max(CHUNK);
     let starts: Vec<usize> = (0..nodes).step_by(chunk).collect();
     let scan = |start: usize| {
+        let (accept, go_on) = asked;
         let mut scan = Scan::new(frozen, query, k, accept);
-        blocks(start..(start + chunk).min(nodes)).for_each(|block| scan.block(block));
+        for (count, block) in blocks(start..(start + chunk).min(nodes)).enumerate() {
+            if count % BETWEEN_LOOKS == 0 && !go_on.is_wanted() {
+                break;
+            }
+            scan.block(block);
+        }
         scan.nearest
     };
     match starts[..] {

@@ -1,11 +1,15 @@
 //! The walk through a graph on the codes of the vectors: down the upper layers, then a beam over the lowest.
 
 use crate::{
+    GoOn,
     beam::{Beam, Key, Scratch},
     codes,
     layers::{Links, linked},
     simd::{Isa, prefetch},
 };
+
+/// Nodes visited between two looks at whether the answer is wanted.
+pub(crate) const BETWEEN_LOOKS: usize = 128;
 
 /// A graph with the codes of its nodes.
 #[derive(Clone, Copy)]
@@ -15,6 +19,8 @@ pub(crate) struct Walk<'a, L> {
     /// Length of vectors; it decides the length of a row of codes.
     pub(crate) dim: usize,
     pub(crate) isa: Isa,
+    /// Whether the answer is still wanted; where it is not, a walk ends with whatever it has.
+    pub(crate) go_on: GoOn<'a>,
 }
 
 impl<L: Links> Walk<'_, L> {
@@ -53,7 +59,12 @@ impl<L: Links> Walk<'_, L> {
         scratch.met.begin(self.nodes());
         scratch.met.insert(entry.node());
         scratch.beam.offer(entry);
+        let mut visits = 0;
         while let Some(node) = scratch.beam.visit() {
+            visits += 1;
+            if visits % BETWEEN_LOOKS == 0 && !self.go_on.is_wanted() {
+                return;
+            }
             // The next step most often goes to the node that is next now.
             prefetch_row(self.links, &scratch.beam, layer);
             scratch.fresh.clear();

@@ -8,7 +8,7 @@ use std::{
     sync::OnceLock,
 };
 
-use moiety_index::{HnswConfig, HnswIndex, IndexError, Metric, SearchParams};
+use moiety_index::{GoOn, HnswConfig, HnswIndex, IndexError, Metric, SearchParams};
 use proptest::prelude::*;
 
 mod random;
@@ -70,8 +70,10 @@ fn an_opened_graph_answers_as_the_one_that_was_saved() {
     let mut random = Random::new(9);
     for exact in [false, true] {
         for _ in 0..50 {
-            let (query, params) =
-                (random.vector(DIM), SearchParams { k: 9, ef: 30, exact, accept: None });
+            let (query, params) = (
+                random.vector(DIM),
+                SearchParams { k: 9, ef: 30, exact, accept: None, go_on: GoOn::ALWAYS },
+            );
             assert_eq!(
                 opened.search(&query, params).unwrap(),
                 index.search(&query, params).unwrap()

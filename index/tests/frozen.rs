@@ -5,7 +5,7 @@
 use std::{collections::HashSet, sync::OnceLock};
 
 use moiety_index::{
-    FilteredParams, FlatIndex, Found, HnswConfig, HnswIndex, Metric, Neighbor, SearchParams,
+    FilteredParams, FlatIndex, Found, GoOn, HnswConfig, HnswIndex, Metric, Neighbor, SearchParams,
 };
 
 mod random;
@@ -44,7 +44,7 @@ fn exact(
     query: &[f32],
     accept: Option<moiety_index::Accept<'_>>,
 ) -> Vec<Neighbor> {
-    let params = SearchParams { k: K, ef: K, exact: true, accept };
+    let params = SearchParams { k: K, ef: K, exact: true, accept, go_on: GoOn::ALWAYS };
     index.search(query, params).unwrap().neighbors
 }
 
@@ -57,7 +57,14 @@ fn overlap(found: &Found, truth: &[Neighbor]) -> usize {
 fn filtered(accept: &(dyn Fn(u64) -> bool + Sync), pass_rate: f32) -> (f64, usize) {
     let (mut hits, mut all, mut walked) = (0, 0, 0);
     for query in vectors(2, 60) {
-        let params = FilteredParams { k: K, ef: 100, accept, pass_rate, max_looks: 1 << 20 };
+        let params = FilteredParams {
+            k: K,
+            ef: 100,
+            accept,
+            pass_rate,
+            max_looks: 1 << 20,
+            go_on: GoOn::ALWAYS,
+        };
         let found = shared().search_filtered(&query, params).unwrap();
         assert!(found.neighbors.iter().all(|neighbor| accept(neighbor.id)));
         let truth = exact(shared(), &query, Some(accept));
@@ -123,7 +130,14 @@ fn a_wrong_pass_rate_costs_time_and_no_results() {
 fn a_walk_that_its_bound_ends_says_so_and_exact_search_answers() {
     let accept = |id: u64| id % 500 == 1;
     let query = &vectors(5, 1)[0];
-    let params = FilteredParams { k: K, ef: 50, accept: &accept, pass_rate: 0.002, max_looks: 40 };
+    let params = FilteredParams {
+        k: K,
+        ef: 50,
+        accept: &accept,
+        pass_rate: 0.002,
+        max_looks: 40,
+        go_on: GoOn::ALWAYS,
+    };
     let found = shared().search_filtered(query, params).unwrap();
     assert!(found.stopped_early && found.exact);
     assert_eq!(found.neighbors, exact(shared(), query, Some(&accept)));
@@ -140,7 +154,7 @@ fn what_comes_and_goes_after_the_freeze_is_seen_at_once() {
     assert_eq!((index.linked(), index.len()), (3_000, 3_500));
     for id in [17, 2_999, 3_100] {
         let vector = &all[id as usize];
-        let params = SearchParams { k: 1, ef: 64, exact: false, accept: None };
+        let params = SearchParams { k: 1, ef: 64, exact: false, accept: None, go_on: GoOn::ALWAYS };
         assert_eq!(index.search(vector, params).unwrap().neighbors[0].id, id);
         assert!(index.remove(id) && !index.remove(id) && !index.contains(id));
         assert_ne!(index.search(vector, params).unwrap().neighbors[0].id, id);
@@ -168,7 +182,7 @@ fn recall_after_half_the_points_were_replaced_is_that_of_a_fresh_graph() {
         .collect();
     let fresh = filled(&kept);
     let recall = |index: &HnswIndex| {
-        let params = SearchParams { k: K, ef: 40, exact: false, accept: None };
+        let params = SearchParams { k: K, ef: 40, exact: false, accept: None, go_on: GoOn::ALWAYS };
         let queries = vectors(4, 100);
         let hits = queries.iter().map(|query| {
             overlap(&index.search(query, params).unwrap(), &exact(index, query, None))

@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 
-use moiety_index::{Builder, HnswConfig, HnswIndex, Metric, SearchParams};
+use moiety_index::{Builder, GoOn, HnswConfig, HnswIndex, Metric, SearchParams};
 
 mod random;
 use random::Random;
@@ -40,7 +40,8 @@ fn recall(metric: Metric, stretch: f32, churn: bool, builder: Builder) -> f64 {
     }
     let mut hits = 0;
     for query in data(&mut random, QUERIES as u64, 0.0) {
-        let params = SearchParams { k: K, ef: 100, exact: false, accept: None };
+        let params =
+            SearchParams { k: K, ef: 100, exact: false, accept: None, go_on: GoOn::ALWAYS };
         let found = index.search(&query, params).unwrap();
         assert!(!found.exact);
         assert_eq!(found.neighbors.len(), K);
@@ -83,7 +84,7 @@ fn the_same_insertions_give_the_same_answers_on_any_number_of_threads() {
             index.insert(id, &vector).unwrap();
         }
         index.finish_graph();
-        let params = SearchParams { k: K, ef: 20, exact: false, accept: None };
+        let params = SearchParams { k: K, ef: 20, exact: false, accept: None, go_on: GoOn::ALWAYS };
         let queries = data(&mut random, 50, 0.0);
         queries.iter().map(|q| index.search(q, params).unwrap().neighbors).collect::<Vec<_>>()
     };

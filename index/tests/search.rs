@@ -4,7 +4,9 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use moiety_index::{FlatIndex, HnswConfig, HnswIndex, IndexError, Metric, Neighbor, SearchParams};
+use moiety_index::{
+    FlatIndex, GoOn, HnswConfig, HnswIndex, IndexError, Metric, Neighbor, SearchParams,
+};
 use proptest::prelude::*;
 
 mod random;
@@ -15,7 +17,7 @@ fn graph_index(metric: Metric, dim: usize) -> HnswIndex {
 }
 
 fn params(k: usize, ef: usize) -> SearchParams<'static> {
-    SearchParams { k, ef, exact: false, accept: None }
+    SearchParams { k, ef, exact: false, accept: None, go_on: GoOn::ALWAYS }
 }
 
 fn ids(neighbors: &[Neighbor]) -> Vec<u64> {
@@ -89,7 +91,8 @@ fn k_live_results_that_pass_the_filter_are_found_where_k_exist() {
     (0..3_000).filter(|id| id % 3 == 0).for_each(|id| assert!(index.remove(id)));
     let query = random.vector(8);
     let accept = |id: u64| id % 100 == 1;
-    let params = SearchParams { k: 20, ef: 20, exact: false, accept: Some(&accept) };
+    let params =
+        SearchParams { k: 20, ef: 20, exact: false, accept: Some(&accept), go_on: GoOn::ALWAYS };
     let found = index.search(&query, params).unwrap();
     let exact = index.search(&query, SearchParams { exact: true, ..params }).unwrap();
     assert_eq!(found.neighbors, exact.neighbors);

@@ -64,14 +64,14 @@ impl Records for RecordsService {
         &self,
         request: Request<wire::ScrollRequest>,
     ) -> Result<Response<wire::ScrollResponse>, Status> {
-        self.edge.answer(request, scroll).await
+        self.edge.answer_patiently(request, scroll).await
     }
 
     async fn count(
         &self,
         request: Request<wire::CountRequest>,
     ) -> Result<Response<wire::CountResponse>, Status> {
-        self.edge.answer(request, count).await
+        self.edge.answer_patiently(request, count).await
     }
 }
 
@@ -128,13 +128,14 @@ fn scroll(
     engine: &Engine,
     request: wire::ScrollRequest,
     clock: &Clock,
+    patience: &Patience,
 ) -> Result<wire::ScrollResponse, Status> {
     let collection = named(&request.collection, "collection")?;
     let limit = check_limit(request.limit, DEFAULT_PAGE, MAX_PAGE, "limit")?;
     let filter = request.filter.map(|filter| filter_from_wire(filter, "filter")).transpose()?;
     let after = Some(request.after_id.as_str()).filter(|id| !id.is_empty());
     let page = engine
-        .scroll(collection, after, limit, filter.as_ref())
+        .scroll_within(collection, after, limit, filter.as_ref(), patience)
         .map_err(|error| engine_status(&error))?;
     Ok(wire::ScrollResponse {
         records: page.records.into_iter().map(stored_record_to_wire).collect(),
@@ -147,13 +148,14 @@ fn count(
     engine: &Engine,
     request: wire::CountRequest,
     clock: &Clock,
+    patience: &Patience,
 ) -> Result<wire::CountResponse, Status> {
     let collection = named(&request.collection, "collection")?;
     let filter = request.filter.map(|filter| filter_from_wire(filter, "filter")).transpose()?;
     let (count, plan) = match &filter {
         None => (engine.count(collection, None).map_err(|error| engine_status(&error))?, None),
         Some(filter) => {
-            let counted = engine.count_planned(collection, filter);
+            let counted = engine.count_within(collection, filter, patience);
             let (count, plan) = counted.map_err(|error| engine_status(&error))?;
             (count, Some(filter_plan_to_wire(plan)))
         }

@@ -44,10 +44,10 @@ impl Search for SearchService {
         request: Request<wire::ExplainRequest>,
     ) -> Result<Response<wire::ExplainResponse>, Status> {
         let defaults = self.defaults;
-        let work = move |engine: &Engine, request, clock: &Clock| {
-            explain(engine, request, clock, &defaults)
+        let work = move |engine: &Engine, request, clock: &Clock, patience: &Patience| {
+            explain(engine, request, &defaults, clock, patience)
         };
-        self.edge.answer(request, work).await
+        self.edge.answer_patiently(request, work).await
     }
 }
 
@@ -78,13 +78,15 @@ fn query(
 fn explain(
     engine: &Engine,
     request: wire::ExplainRequest,
-    clock: &Clock,
     defaults: &RerankDefaults,
+    clock: &Clock,
+    patience: &Patience,
 ) -> Result<wire::ExplainResponse, Status> {
     let (collection, explain) = explain_from_wire(request, defaults)?;
     let collection = named(&collection, "collection")?;
-    let explanation =
-        engine.explain(collection, &explain).map_err(|error| engine_status(&error))?;
+    let explanation = engine
+        .explain_within(collection, &explain, patience)
+        .map_err(|error| engine_status(&error))?;
     let info = clock.info(engine, search_stages(&explanation.timings));
     Ok(wire::ExplainResponse { info, ..explanation_to_wire(&explanation) })
 }

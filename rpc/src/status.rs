@@ -131,6 +131,8 @@ fn code_of_field(field: &str) -> wire::ItemErrorCode {
 
 #[cfg(test)]
 mod tests {
+    use moiety_encoder::EncoderError;
+
     use super::*;
 
     #[test]
@@ -157,6 +159,8 @@ mod tests {
                 Code::DataLoss,
             ),
             (EngineError::Store("disk full".into()), Code::Internal),
+            (EngineError::Cancelled, Code::Cancelled),
+            (EncoderError::Stopped { steps: 3 }.into(), Code::Cancelled),
         ];
         for (error, code) in cases {
             let status = engine_status(&error);
