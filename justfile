@@ -25,6 +25,10 @@ bench-open records="200000":
 bench-recall:
     cargo run --workspace --example recall_table
 
+# Tanimoto search beside FPSim2 and the memory's own speed
+bench-tanimoto molecules:
+    cargo run --workspace --example tanimoto_table -- {{molecules}}
+
 # Search by stage over a large collection
 bench-scale:
     cargo run --workspace --example scale_table

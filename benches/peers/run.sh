@@ -3,11 +3,16 @@
 #
 #   benches/peers/run.sh PROGRAM ARGUMENTS...
 #
-# hnswlib is compiled on the way: it needs python3-dev and a C++ compiler.
+# A program with a requirements file of its own name has an environment of its own. hnswlib is compiled on the way: it needs
+# python3-dev and a C++ compiler.
 set -euo pipefail
 peers="$(cd "$(dirname "$0")" && pwd)"
 here="$PWD"
 source "$peers/../../scripts/environment.sh"
-python="$(scripts/python_env.sh "$target/python-peers" "$peers/requirements.txt")"
+requirements="$peers/requirements.txt" environment="python-peers"
+if [ -f "$peers/${1%.py}.txt" ]; then
+    requirements="$peers/${1%.py}.txt" environment="python-${1%.py}"
+fi
+python="$(scripts/python_env.sh "$target/$environment" "$requirements")"
 cd "$here"
 exec "$python" "$peers/$1" "${@:2}"

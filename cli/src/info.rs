@@ -34,10 +34,33 @@ pub(crate) async fn run(args: Args) -> Result<()> {
             molecules.vectors,
             texts.vectors,
             stats.disk_bytes as f64 / 1e6,
-            (molecules.memory_bytes + texts.memory_bytes) as f64 / 1e6
+            (molecules.memory_bytes + texts.memory_bytes + stats.fingerprint_bytes) as f64 / 1e6
         );
     }
+    println!("{}", usage_lines(&connection.client.usage().await?));
     connection.close().await
+}
+
+/// Bytes by component, of memory and of disk.
+fn usage_lines(used: &moiety_rpc::wire::UsageResponse) -> String {
+    let mb = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
+    let line = |parts: &[(&str, u64)]| {
+        let parts = parts.iter().map(|(name, bytes)| format!("{name} {}", mb(*bytes)));
+        parts.collect::<Vec<_>>().join(", ")
+    };
+    let memory = line(&[
+        ("vectors", used.vector_bytes),
+        ("graphs", used.graph_bytes),
+        ("fingerprints", used.fingerprint_bytes),
+        ("cache of the store, writes included", used.block_cache_bytes),
+    ]);
+    let disk = line(&[
+        ("tables", used.table_bytes),
+        ("blobs", used.blob_bytes),
+        ("log", used.log_bytes),
+        ("other", used.other_bytes),
+    ]);
+    format!("memory: {memory}\ndisk: {disk}")
 }
 
 /// A head in one line, with what it is worth.

@@ -12,6 +12,7 @@ use crate::{
     error::{EngineError, Result},
     filter::{Prepared, Subject},
     live::LiveCollection,
+    prints::Prints,
     select::Selection,
     store::View,
 };
@@ -100,7 +101,7 @@ impl<'a> Checker<'a> {
     fn test(&self, versions: &[u64]) -> Result<Vec<bool>> {
         let records = self.view.records(self.live.number, versions)?;
         let prints = match self.filter.wants_prints {
-            true => self.view.prints(self.live.number, versions)?,
+            true => self.prints(versions)?,
             false => Vec::new(),
         };
         let test = |(at, record): (usize, &Option<StoredRecord>)| match record {
@@ -116,6 +117,14 @@ impl<'a> Checker<'a> {
             records.par_iter().enumerate().map(test).collect()
         } else {
             records.iter().enumerate().map(test).collect()
+        }
+    }
+
+    /// From memory, or from the store.
+    fn prints(&self, versions: &[u64]) -> Result<Vec<Option<Prints>>> {
+        match self.live.prints.moment() {
+            Some(held) => Ok(versions.iter().map(|version| held.find(*version)).collect()),
+            None => self.view.prints(self.live.number, versions),
         }
     }
 

@@ -108,6 +108,8 @@ pub struct CollectionStats {
     pub molecules: SideStats,
     /// The index of texts.
     pub texts: SideStats,
+    /// Bytes of memory of the molecules' fingerprints; zero where structure filters read them from the store.
+    pub fingerprint_bytes: u64,
     /// Rough bytes on disk: the collection's share of tables, blobs and log.
     pub disk_bytes: u64,
     /// What its searches go through.

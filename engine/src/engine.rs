@@ -22,6 +22,8 @@ use crate::{
     explain, graphs, index_field,
     limits::MAX_COLLECTIONS,
     live::LiveCollection,
+    live_prints,
+    memory::{Budget, Collections},
     read,
     rebuild::{self, Manner},
     schema::Schema,
@@ -29,6 +31,17 @@ use crate::{
     store::{self, Batch, CollectionId, Store, key::FORMAT_VERSION},
     upsert,
 };
+
+/// Reads what of a collection is kept in memory: its vectors, then its fingerprints.
+pub(crate) fn load(
+    store: &Store,
+    live: &LiveCollection,
+    budget: &Budget,
+    stop: &Stop,
+) -> Result<()> {
+    rebuild::rebuild(store, live, Manner::Instead, stop)?;
+    live_prints::load(store, live, budget, stop)
+}
 
 /// A page of records in the order of their identifiers.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -50,7 +63,8 @@ pub struct Engine {
     /// What predicts properties; none unless given.
     pub(crate) heads: Heads,
     pub(crate) options: EngineOptions,
-    collections: Arc<RwLock<BTreeMap<String, Arc<LiveCollection>>>>,
+    collections: Collections,
+    pub(crate) budget: Budget,
     /// Held while the set of collections or of snapshots changes.
     schema: Mutex<()>,
     /// Whether a thread rebuilds an index; one at a time does.
@@ -95,13 +109,15 @@ impl Engine {
             store.remove_unnamed(&named)?;
             graphs::remove_others(store.dir(), &named);
         }
+        let collections = Arc::new(RwLock::new(collections));
         let engine = Engine {
             background: Background::default(),
             store,
             encoder: Arc::clone(encoder),
             heads: Heads::default(),
             options: options.clone(),
-            collections: Arc::new(RwLock::new(collections)),
+            budget: Budget::new(options.index_bytes, Arc::clone(&collections)),
+            collections,
             schema: Mutex::default(),
             rebuilding: Arc::default(),
         };
@@ -123,21 +139,21 @@ impl Engine {
         self.background.spawn("moiety-graphs", move |stop| graphs::keep(&store, all, stop));
     }
 
-    /// Reads the vectors of all collections, here or in the background.
+    /// Reads the vectors of all collections, and their fingerprints, here or in the background.
     fn load(&self) -> Result<()> {
         let collections: Vec<_> = self.read_collections().values().cloned().collect();
         match self.options.start {
             Start::Loaded => {
                 for live in collections {
-                    rebuild::rebuild(&self.store, &live, Manner::Instead, &Stop::default())?;
+                    load(&self.store, &live, &self.budget, &Stop::default())?;
                 }
             }
             Start::AtOnce => {
-                let store = Arc::clone(&self.store);
+                let (store, budget) = (Arc::clone(&self.store), self.budget.clone());
                 self.background.spawn("moiety-load", move |stop| {
                     for live in collections {
                         // What cannot be read goes on being read from the store, where each search says what is wrong.
-                        let _ = rebuild::rebuild(&store, &live, Manner::Instead, stop);
+                        let _ = load(&store, &live, &budget, stop);
                     }
                 });
             }
@@ -235,9 +251,9 @@ impl Engine {
         self.store.usage()
     }
 
-    /// Memory of all vectors and graphs, in bytes.
+    /// Memory of all vectors, graphs and fingerprints, in bytes.
     pub fn index_bytes(&self) -> usize {
-        self.read_collections().values().map(|live| live.memory_bytes()).sum()
+        self.budget.used()
     }
 
     /// Makes an index of a field, and comes back when filters use it; writes and searches go on meanwhile.
@@ -278,23 +294,10 @@ impl Engine {
         patience: &Patience,
     ) -> Result<Vec<std::result::Result<Acknowledged, RecordError>>> {
         let live = self.live(collection)?;
-        self.check_memory(&live, records.len())?;
+        self.budget.make_room(&live, records.len())?;
         let outcomes = upsert::upsert(&self.store, &self.encoder, &live, records, patience)?;
         self.reclaim(&live);
         Ok(outcomes)
-    }
-
-    /// Refuses records whose vectors would go beyond the budget of memory.
-    fn check_memory(&self, live: &LiveCollection, records: usize) -> Result<()> {
-        let budget = self.options.index_bytes;
-        if budget == usize::MAX {
-            return Ok(());
-        }
-        let used = self.index_bytes() + records * live.bytes_per_record();
-        if used <= budget {
-            return Ok(());
-        }
-        Err(EngineError::MemoryFull { used, budget })
     }
 
     /// Gives the memory of deleted vectors back, in the background, where there are many; one collection at a time.
@@ -303,7 +306,7 @@ impl Engine {
             return;
         }
         let (store, live) = (Arc::clone(&self.store), Arc::clone(live));
-        let (busy, manner) = (Arc::clone(&self.rebuilding), self.manner(&live));
+        let (busy, manner) = (Arc::clone(&self.rebuilding), self.budget.manner(&live));
         let begun = self.background.spawn("moiety-rebuild", move |stop| {
             // The old indexes, or the store, go on answering where it fails.
             let _ = rebuild::rebuild(&store, &live, manner, stop);
@@ -314,17 +317,13 @@ impl Engine {
         }
     }
 
-    /// New indexes beside the old where the budget allows.
-    fn manner(&self, live: &LiveCollection) -> Manner {
-        let both = self.index_bytes().saturating_add(live.memory_bytes());
-        if both <= self.options.index_bytes { Manner::Beside } else { Manner::Instead }
-    }
-
     /// Rebuilds the indexes of a collection from the store, now; searches and writes go on meanwhile.
     pub fn rebuild(&self, collection: &str) -> Result<()> {
         let live = self.live(collection)?;
-        rebuild::rebuild(&self.store, &live, self.manner(&live), self.background.stop())?;
-        Ok(())
+        let (store, stop) = (&self.store, self.background.stop());
+        rebuild::rebuild(store, &live, self.budget.manner(&live), stop)?;
+        // Where there was no room for fingerprints, there may be now.
+        live_prints::load(store, &live, &self.budget, stop)
     }
 
     /// Merges the files of a collection, so that what was deleted and replaced takes no space on the disk.

@@ -17,6 +17,7 @@ use crate::{
     error::{EngineError, Result},
     fields::Fields,
     graphs,
+    live_prints::LivePrints,
     schema::Schema,
     store::{CollectionId, Store},
 };
@@ -36,6 +37,7 @@ pub(crate) struct LiveCollection {
     /// Bytes written since it was opened.
     written_bytes: AtomicU64,
     pub(crate) fields: Fields,
+    pub(crate) prints: LivePrints,
     /// Versions that were hidden since it was opened.
     changes: AtomicU64,
     writer: Mutex<Writer>,
@@ -81,6 +83,7 @@ impl LiveCollection {
             loads: AtomicU64::new(0),
             written_bytes: AtomicU64::new(0),
             fields: Fields::new(schema),
+            prints: LivePrints::empty()?,
             changes: AtomicU64::new(0),
             writer: Mutex::new(Writer { next_version: 0, dropped: false }),
             saved: Default::default(),
@@ -93,13 +96,20 @@ impl LiveCollection {
     /// A collection that the store describes. Its vectors are still to be read, by a rebuild; searches read the store.
     pub(crate) fn described(description: &str, exact_below: usize, store: &Store) -> Result<Self> {
         let Description { number, info, schema } = parse(description)?;
-        let live = Self::empty(CollectionId(number), info, schema.restored()?, exact_below)?;
+        let mut schema = schema.restored()?;
+        if store.damage().is_some() {
+            // What an index has lost cannot be told: records say the same.
+            schema = schema.unready();
+        }
+        let live = Self::empty(CollectionId(number), info, schema, exact_below)?;
         let view = store.view();
         let mut records = 0;
         for entry in view.ids(live.number, None)? {
             live.fields.insert(entry?.1);
             records += 1;
         }
+        // They follow the vectors.
+        live.prints.let_go();
         let after_last = view.last_version(live.number)?.map_or(0, |last| last + 1);
         let next_version = after_last.max(graphs::first_free_version(store.dir(), live.number));
         Ok(Self {
@@ -207,6 +217,7 @@ impl LiveCollection {
         drop(forgotten);
         self.changes.fetch_add(1, Ordering::AcqRel);
         self.fields.remove(version);
+        self.prints.remove(version);
         for side in Side::ALL {
             self.index(side).remove(version);
         }
@@ -275,6 +286,12 @@ impl LiveCollection {
 
     /// Rough memory that one more record takes, both sides given.
     pub(crate) fn bytes_per_record(&self) -> usize {
+        let prints = if self.prints.is_held() { LivePrints::row_bytes() } else { 0 };
+        self.bytes_of_vectors() + prints
+    }
+
+    /// The same without fingerprints.
+    pub(crate) fn bytes_of_vectors(&self) -> usize {
         let links = 2 * self.info.config.hnsw.m * 40;
         2 * (self.info.global_dim * size_of::<f32>() + links + 600)
     }
@@ -296,6 +313,7 @@ impl LiveCollection {
             records: self.records(),
             molecules: side_stats(&self.index(Side::Molecule)),
             texts: side_stats(&self.index(Side::Text)),
+            fingerprint_bytes: self.prints.bytes() as u64,
             disk_bytes,
             readiness: self.readiness(),
         }

@@ -10,7 +10,8 @@ pub struct EngineOptions {
     /// The part of `cache_bytes` that writes may fill before they are moved to files, in bytes. Writers wait while it is
     /// full.
     pub write_buffer_bytes: usize,
-    /// Memory for vectors and graphs of all collections, in bytes; writes beyond it are refused, nothing else is.
+    /// Memory for vectors and graphs of all collections, in bytes; writes beyond it are refused, nothing else is. Where there
+    /// is room beside them, fingerprints are in memory too.
     pub index_bytes: usize,
     /// Indexes with fewer vectors than this have no graph and are always searched exactly.
     pub exact_below: usize,
@@ -40,7 +41,7 @@ impl Default for EngineOptions {
 }
 
 impl EngineOptions {
-    /// Divides a budget of memory: a quarter for the store (half of it for writes), the rest for vectors and graphs.
+    /// Divides a budget of memory: a quarter for the store (half of it for writes), the rest for vectors, graphs and fingerprints.
     ///
     /// The model and the requests at work are not in it.
     pub fn within_memory(bytes: usize) -> Self {

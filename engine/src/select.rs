@@ -6,23 +6,29 @@
 
 use std::sync::Arc;
 
+use moiety_chem::{Fingerprint, Screen};
+use moiety_index::GoOn;
+
 use crate::{
     AccessPath, ConditionPlan, Patience,
     error::Result,
     fields::Versions,
     filter::{Leaf, Node, Prepared, Test},
     live::LiveCollection,
+    live_prints::PrintsMoment,
     lookup::{self, Lookup},
-    prints::Prints,
+    prints::{Prints, words},
     schema::Schema,
     store::View,
 };
 
 /// With so few records left, testing them is cheaper than asking another index.
 const FEW: u64 = 64;
-/// Up to so many records their fingerprints are read one by one, beyond it all in order.
+/// In the store, up to so many records their fingerprints are read one by one, beyond it all in order.
 const READ_PRINTS: u64 = 20_000;
 
+/// In memory, they are looked up one by one where more than so many times as many would be compared.
+const SCAN_SHARE: u64 = 16;
 /// Entries of an index, or fingerprints, between two looks at the caller's patience.
 const BETWEEN_LOOKS: u64 = 1_024;
 
@@ -44,7 +50,9 @@ pub(crate) fn select(
 ) -> Result<Selection> {
     let conditions = filter.root.leaves().into_iter().map(unanswered).collect();
     let schema = live.fields.schema();
-    let mut asked = Asked { view, live, schema, bound, patience, conditions };
+    // Before the versions are, so that what goes meanwhile still has its fingerprints.
+    let prints = live.prints.moment();
+    let mut asked = Asked { view, live, schema, prints, bound, patience, conditions };
     let all = live.fields.versions();
     let Sides { possible, certain } = asked.node(&filter.root, &all)?;
     Ok(Selection { possible, certain, conditions: asked.conditions })
@@ -66,6 +74,8 @@ struct Asked<'a> {
     view: &'a View<'a>,
     live: &'a LiveCollection,
     schema: Arc<Schema>,
+    /// Fingerprints, where they are in memory.
+    prints: Option<PrintsMoment>,
     bound: u64,
     patience: &'a Patience,
     conditions: Vec<ConditionPlan>,
@@ -139,13 +149,12 @@ impl Asked<'_> {
     fn leaf(&mut self, leaf: &Leaf, within: &Versions) -> Result<Sides> {
         let (access, sides, counted) = match &leaf.test {
             Test::Substructure(pattern, _) => {
-                let screen = pattern.screen();
-                let admits = |prints: &Prints| prints.screen.may_contain(screen);
-                (AccessPath::Screen, self.prints(within, admits, false)?, true)
+                let asked = Print::Contains(pattern.screen());
+                (AccessPath::Screen, self.prints(within, asked)?, true)
             }
             Test::Similar(print, at_least) => {
-                let admits = |prints: &Prints| prints.morgan.tanimoto(print) >= *at_least;
-                (AccessPath::Fingerprints, self.prints(within, admits, true)?, true)
+                let asked = Print::Similar(print, *at_least);
+                (AccessPath::Fingerprints, self.prints(within, asked)?, true)
             }
             test => match self.lookup(test) {
                 None => (AccessPath::Records, open(within), false),
@@ -216,7 +225,7 @@ impl Asked<'_> {
                 if left == 0 {
                     return Ok(None);
                 }
-                if left % BETWEEN_LOOKS == 0 {
+                if left.is_multiple_of(BETWEEN_LOOKS) {
                     self.patience.check()?;
                 }
                 left -= 1;
@@ -231,18 +240,55 @@ impl Asked<'_> {
         Ok(Some(all.unwrap_or_default()))
     }
 
-    /// What fingerprints admit; a version without any is possible and not certain.
-    fn prints(
+    /// What fingerprints admit; a version that has none is possible and not certain, unless it is known to have no molecule.
+    fn prints(&self, within: &Versions, asked: Print<'_>) -> Result<Sides> {
+        let (admitted, unsure) = match &self.prints {
+            Some(held) => (self.in_memory(held, within, asked)?, held.unsure(within)),
+            None => self.in_store(within, asked)?,
+        };
+        let admitted = admitted & within;
+        let certain =
+            if matches!(asked, Print::Similar(..)) { admitted.clone() } else { Versions::new() };
+        Ok(Sides { possible: admitted | unsure, certain })
+    }
+
+    fn in_memory(
         &self,
+        held: &PrintsMoment,
         within: &Versions,
-        admits: impl Fn(&Prints) -> bool,
-        sure: bool,
-    ) -> Result<Sides> {
+        asked: Print<'_>,
+    ) -> Result<Versions> {
+        if within.len() * SCAN_SHARE < held.rows.len() as u64 {
+            let mut admitted = Versions::new();
+            for (count, version) in within.iter().enumerate() {
+                if (count as u64).is_multiple_of(BETWEEN_LOOKS) {
+                    self.patience.check()?;
+                }
+                if held.find(version).is_some_and(|prints| asked.admits(&prints)) {
+                    admitted.insert(version);
+                }
+            }
+            return Ok(admitted);
+        }
+        let ask = || self.patience.check().is_ok();
+        let go_on = GoOn::while_true(&ask);
+        let mut found = match asked {
+            Print::Similar(print, at_least) => {
+                held.rows.above(&words(&print.to_bytes()), at_least, go_on)?
+            }
+            Print::Contains(screen) => held.rows.containing(&words(&screen.to_bytes()), go_on)?,
+        };
+        found.sort_unstable();
+        Ok(found.into_iter().collect())
+    }
+
+    /// What is admitted, and what has no fingerprints.
+    fn in_store(&self, within: &Versions, asked: Print<'_>) -> Result<(Versions, Versions)> {
         let mut admitted = Versions::new();
         let mut seen = Versions::new();
         let mut take = |version: u64, prints: &Prints| {
             seen.insert(version);
-            if admits(prints) {
+            if asked.admits(prints) {
                 admitted.insert(version);
             }
         };
@@ -257,17 +303,33 @@ impl Asked<'_> {
                 });
             }
         } else {
-            for (count, entry) in self.view.all_prints(self.live.number)?.enumerate() {
-                if count as u64 % BETWEEN_LOOKS == 0 {
+            for (count, entry) in self.view.prints_from(self.live.number, 0)?.enumerate() {
+                if (count as u64).is_multiple_of(BETWEEN_LOOKS) {
                     self.patience.check()?;
                 }
                 let (version, prints) = entry?;
                 take(version, &prints);
             }
         }
-        let admitted = admitted & within;
-        let certain = if sure { admitted.clone() } else { Versions::new() };
-        Ok(Sides { possible: admitted | (within - seen), certain })
+        Ok((admitted, within - seen))
+    }
+}
+
+/// What is asked of fingerprints.
+#[derive(Clone, Copy)]
+enum Print<'a> {
+    /// The Morgan fingerprint is as similar as this.
+    Similar(&'a Fingerprint, f32),
+    /// The screen has every bit of this one.
+    Contains(&'a Screen),
+}
+
+impl Print<'_> {
+    fn admits(self, prints: &Prints) -> bool {
+        match self {
+            Self::Similar(print, at_least) => prints.morgan.tanimoto(print) >= at_least,
+            Self::Contains(screen) => prints.screen.may_contain(screen),
+        }
     }
 }
 

@@ -188,6 +188,7 @@ fn commit(
         for (side, value) in &record.sides {
             live.index(*side).insert(version, &value.vector)?;
         }
+        live.prints.push(version, record.prints.as_ref())?;
         live.fields.insert(version);
         if let Some(old) = old {
             live.forget(*old);

@@ -14,13 +14,14 @@ use std::{
 };
 
 use moiety_engine::{
-    Access, CollectionConfig, Durability, Engine, EngineError, EngineOptions, ErrorKind, FreeSpace,
-    Query, SearchRequest, Side,
+    Access, CollectionConfig, Durability, Engine, EngineError, EngineOptions, ErrorKind, FieldType,
+    Filter, FreeSpace, Query, SearchRequest, Side,
 };
 
 mod fixture;
 use fixture::{
-    NAME, encoder, engine, full_record, ids, long_record, open, put, search, text, text_record,
+    NAME, encoder, engine, full_record, ids, long_record, open, put, search, spec, text,
+    text_record,
 };
 
 const FILL_DIR: &str = "MOIETY_TEST_FILL_DIR";
@@ -122,6 +123,47 @@ fn vectors_stay_within_their_budget_of_memory_and_room_comes_back() {
 }
 
 #[test]
+fn fingerprints_are_in_memory_where_there_is_room_and_give_way_to_vectors() {
+    let dir = tempfile::tempdir().unwrap();
+    let filter = Filter::parse("similar('CC(=O)O', 0.3) and not smarts('c1ccccc1')").unwrap();
+    let (expected, vectors) = {
+        let engine = with(dir.path(), |_| ()).unwrap();
+        engine.create_collection(CollectionConfig::named(NAME)).unwrap();
+        put(&engine, (0..200).map(full_record).collect());
+        let stats = engine.stats(NAME).unwrap();
+        assert!(stats.fingerprint_bytes >= 200 * 512, "{stats:?}");
+        let vectors = stats.molecules.memory_bytes + stats.texts.memory_bytes;
+        assert_eq!(engine.index_bytes() as u64, vectors + stats.fingerprint_bytes);
+        (engine.count(NAME, Some(&filter)).unwrap(), vectors as usize)
+    };
+    assert!(expected > 0);
+    let fingerprints = |engine: &Engine| engine.stats(NAME).unwrap().fingerprint_bytes;
+    // No room but for vectors: the store is read.
+    let engine = with(dir.path(), |options| options.index_bytes = vectors + 1_000).unwrap();
+    assert_eq!(fingerprints(&engine), 0);
+    assert_eq!(engine.count(NAME, Some(&filter)).unwrap(), expected);
+    drop(engine);
+    // Room for both, until more vectors come.
+    let budget = vectors + 200_000;
+    let engine = with(dir.path(), |options| options.index_bytes = budget).unwrap();
+    assert!(fingerprints(&engine) >= 200 * 512);
+    let mut written = 200;
+    while engine.upsert(NAME, (written..written + 10).map(full_record).collect()).is_ok() {
+        written += 10;
+        assert!(engine.index_bytes() <= budget, "{written}");
+        let even = engine.count(NAME, Some(&filter)).unwrap();
+        assert!(even >= expected, "{written}");
+    }
+    assert_eq!(fingerprints(&engine), 0);
+    assert!(written > 220, "{written}");
+    let gone: Vec<String> = (200..written).map(|n| full_record(n).id).collect();
+    engine.delete(NAME, &gone).unwrap();
+    engine.rebuild(NAME).unwrap();
+    assert!(fingerprints(&engine) >= 200 * 512);
+    assert_eq!(engine.count(NAME, Some(&filter)).unwrap(), expected);
+}
+
+#[test]
 fn a_reader_changes_nothing_and_keeps_writers_out() {
     let dir = tempfile::tempdir().unwrap();
     assert_eq!(read_only(dir.path()).err().unwrap().kind(), ErrorKind::Invalid);
@@ -192,6 +234,13 @@ fn data_of_every_format_opens_as_it_was() {
         assert_eq!(ids(&search(&engine, &request)), [expected.id.as_str()]);
     }
     assert_eq!(engine.count(NAME, None).unwrap(), 11);
+    // Whatever was stored beside the records then, filters find what a look at each record finds.
+    let solvent = Filter::parse("similar('CCO', 1) and n >= 0").unwrap();
+    let alike = |n: u64| long_record(n).molecule == long_record(0).molecule;
+    let expected = (0..12).filter(|n| *n != 4 && alike(*n)).count() as u64;
+    assert_eq!(engine.count(NAME, Some(&solvent)).unwrap(), expected);
+    engine.create_index(NAME, &spec("n", FieldType::Integer)).unwrap();
+    assert_eq!(engine.count(NAME, Some(&solvent)).unwrap(), expected);
     assert_eq!(engine.list_snapshots().unwrap(), []);
 }
 

@@ -94,7 +94,7 @@ fn filled(dir: &std::path::Path) -> Engine {
 }
 
 #[test]
-fn every_long_call_looks_on_its_way_and_ends_with_its_callers_patience() {
+fn every_long_call_looks_on_its_way_and_says_how_its_callers_patience_ended() {
     let dir = tempfile::tempdir().unwrap();
     let engine = filled(dir.path());
     for (name, call, least) in CALLS {
@@ -109,12 +109,6 @@ fn every_long_call_looks_on_its_way_and_ends_with_its_callers_patience() {
             assert!(looked <= looks + LAST_LOOKS, "{name} {looks}: {looked}");
         }
     }
-}
-
-#[test]
-fn a_deadline_that_has_passed_is_said_to_have_passed() {
-    let dir = tempfile::tempdir().unwrap();
-    let engine = filled(dir.path());
     for (name, call, _) in CALLS {
         let late = Patience::until(std::time::Instant::now());
         let given = call(&engine, &late);

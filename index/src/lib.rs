@@ -1,9 +1,9 @@
 //! Vectors in, nearest neighbours out.
 //!
 //! It holds vectors in memory under numeric identifiers and finds the nearest, exactly ([`FlatIndex`]) or through a graph
-//! ([`HnswIndex`]), and binary fingerprints by Tanimoto similarity ([`Fingerprints`]); sets of vectors are compared part by
-//! part ([`MaxSim`]). It is not a store: a graph can be
-//! saved, but whoever holds the truth must be able to do without the file. Nothing here knows what a vector stands for.
+//! ([`HnswIndex`]), and binary fingerprints by Tanimoto similarity ([`Fingerprints`], and [`PrintTable`] for those that come
+//! and go); sets of vectors are compared part by part ([`MaxSim`]). It is not a store: a graph can be saved, but whoever
+//! holds the truth must be able to do without the file. Nothing here knows what a vector stands for.
 
 mod admit;
 mod beam;
@@ -26,6 +26,8 @@ mod maxsim;
 mod metric;
 mod neighbor;
 mod points;
+mod print_segment;
+mod print_table;
 mod prune;
 mod query;
 mod rebuild;
@@ -49,6 +51,7 @@ pub use maxsim::{Best, MaxSim, prefetch};
 pub use metric::{MAX_NORM, Metric};
 pub use neighbor::Neighbor;
 pub use points::MAX_POINTS;
+pub use print_table::{PrintTable, PrintView};
 pub use tanimoto::{Fingerprints, MAX_BITS, Similar};
 
 /// Which identifiers a search may find.

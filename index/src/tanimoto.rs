@@ -18,7 +18,7 @@ use crate::{
 /// Most bits of a fingerprint.
 pub const MAX_BITS: usize = 1 << 16;
 /// Rows whose shared bits are counted together.
-const BLOCK: usize = 256;
+pub(crate) const BLOCK: usize = 256;
 /// Rows that one thread compares at a time.
 const CHUNK: usize = 16_384;
 
@@ -219,16 +219,16 @@ impl Best {
     }
 }
 
-fn bits_of(row: &[u64]) -> usize {
+pub(crate) fn bits_of(row: &[u64]) -> usize {
     row.iter().map(|word| word.count_ones() as usize).sum()
 }
 
-fn tanimoto(a: usize, b: usize, shared: usize) -> f64 {
+pub(crate) fn tanimoto(a: usize, b: usize, shared: usize) -> f64 {
     let union = a + b - shared;
     if union == 0 { 1.0 } else { shared as f64 / union as f64 }
 }
 
 /// The greatest similarity of fingerprints with so many bits: one holds the other.
-fn bound(a: usize, b: usize) -> f64 {
+pub(crate) fn bound(a: usize, b: usize) -> f64 {
     tanimoto(a, b, a.min(b))
 }

@@ -23,7 +23,7 @@ enum Kind {
 
 fn search(index: &HnswIndex, kind: Kind, go_on: GoOn<'_>) -> Result<usize, IndexError> {
     let query = [0.3; DIM];
-    let accept = |id: u64| id % 2 == 0;
+    let accept = |id: u64| id.is_multiple_of(2);
     let params = SearchParams { k: 10, ef: 1_500, exact: false, accept: None, go_on };
     let found = match kind {
         Kind::Exact => index.search(&query, SearchParams { exact: true, ..params })?.neighbors,

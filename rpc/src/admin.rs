@@ -192,10 +192,11 @@ fn usage(
     _: wire::UsageRequest,
     clock: &Clock,
 ) -> Result<wire::UsageResponse, Status> {
-    let (mut vector_bytes, mut memory_bytes) = (0, 0);
+    let (mut vector_bytes, mut memory_bytes, mut fingerprint_bytes) = (0, 0, 0);
     for collection in engine.list_collections() {
         // One that was dropped a moment ago takes nothing.
         let Ok(stats) = engine.stats(&collection.config.name) else { continue };
+        fingerprint_bytes += stats.fingerprint_bytes;
         for side in [stats.molecules, stats.texts] {
             vector_bytes += side.vector_bytes;
             memory_bytes += side.memory_bytes;
@@ -203,6 +204,7 @@ fn usage(
     }
     Ok(wire::UsageResponse {
         vector_bytes,
+        fingerprint_bytes,
         graph_bytes: memory_bytes.saturating_sub(vector_bytes),
         info: clock.info(engine, Vec::new()),
         ..usage_to_wire(engine.usage())

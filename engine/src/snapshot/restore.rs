@@ -7,10 +7,10 @@ use super::{STORE, verify};
 use crate::{
     Access, CollectionInfo, Durability, Engine, EngineOptions, Patience,
     background::Stop,
+    engine::load,
     error::{EngineError, Result},
     live::{LiveCollection, parse_description, renamed},
     read::count_ids,
-    rebuild::{Manner, rebuild},
     schema::Schema,
     store::{Batch, CollectionId, Store, key::Family},
 };
@@ -163,7 +163,7 @@ impl Engine {
         for copy in &copied {
             let below = self.options.exact_below;
             let live = LiveCollection::described(&copy.description, below, &self.store)?;
-            rebuild(&self.store, &live, Manner::Instead, &Stop::default())?;
+            load(&self.store, &live, &self.budget, &Stop::default())?;
             installed.push(live);
         }
         let replaced: Vec<_> =

@@ -1,6 +1,6 @@
 //! Reads that all see the same moment of the store.
 
-use std::ops::Bound;
+use std::{collections::BTreeSet, ops::Bound};
 
 use moiety_index::prefetch;
 use rocksdb::{DB, Direction, IteratorMode, ReadOptions, SnapshotWithThreadMode};
@@ -182,19 +182,41 @@ impl<'a> View<'a> {
         versions: &[u64],
     ) -> Result<Vec<Option<Prints>>> {
         let keys: Vec<_> = versions.iter().map(|&v| collection.record_key(v)).collect();
+        if self.readable(collection).is_some() {
+            // The molecule says the same where its fingerprints are damaged.
+            let prints = self.each(Family::Prints, &keys, decode_prints)?;
+            return Ok(prints.map(|prints| prints.unwrap_or(None)).collect());
+        }
         self.multi_get(Family::Prints, &keys, decode_prints)
     }
 
-    /// All fingerprints, in the order of versions.
-    pub(crate) fn all_prints(
+    /// Says whether the fingerprints of a version can be read, if it has any.
+    pub(crate) fn check_prints(&self, collection: CollectionId, version: u64) -> Result<()> {
+        let keys = [collection.record_key(version)];
+        self.multi_get(Family::Prints, &keys, decode_prints).map(drop)
+    }
+
+    /// Fingerprints from this version on, in the order of versions.
+    pub(crate) fn prints_from(
         &self,
         collection: CollectionId,
-    ) -> Result<impl Iterator<Item = Result<(u64, Prints)>> + '_> {
-        let entries = self.range(Family::Prints, collection.start(), collection.end())?;
-        Ok(entries.map(|entry| {
+        first: u64,
+    ) -> Result<Each<'_, (u64, Prints)>> {
+        if let Some(readable) = self.readable(collection) {
+            let versions: BTreeSet<u64> = readable.ids.values().copied().collect();
+            let prints = move |version: u64| match self.prints(collection, &[version]) {
+                Ok(mut found) => found.pop().flatten().map(|prints| Ok((version, prints))),
+                Err(error) => Some(Err(error)),
+            };
+            let versions = versions.into_iter().filter(move |version| *version >= first);
+            return Ok(Box::new(versions.filter_map(prints)));
+        }
+        let (start, end) = (collection.record_key(first), collection.end());
+        let entries = self.range(Family::Prints, start, end)?;
+        Ok(Box::new(entries.map(|entry| {
             let (key, value) = entry?;
             Ok((version_of_key(&key)?, decode_prints(&value)?))
-        }))
+        })))
     }
 
     /// The versions in a range of a field index, in the order of values; one with many values comes as often.

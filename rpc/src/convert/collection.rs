@@ -56,6 +56,7 @@ pub fn stats_to_wire(stats: &CollectionStats) -> wire::CollectionStatsResponse {
         records: stats.records,
         molecules: Some(side_to_wire(stats.molecules)),
         texts: Some(side_to_wire(stats.texts)),
+        fingerprint_bytes: stats.fingerprint_bytes,
         disk_bytes: stats.disk_bytes,
         readiness: readiness_to_wire(stats.readiness).into(),
         info: None,
