@@ -1,6 +1,7 @@
 //! Repair: everything that can be read of a damaged directory goes into a new one, which takes its place.
 //!
-//! Records whose vectors are unreadable are encoded again. The damaged directory is kept under another name, untouched.
+//! Records whose vectors are unreadable are encoded again, fingerprints that are unreadable are computed again, and field
+//! indexes are made again of all records. The damaged directory is kept under another name, untouched.
 
 use std::{
     fs,
@@ -14,6 +15,7 @@ use crate::{
     Damage, Durability, Engine, EngineOptions, Record, Side, StoredRecord,
     error::{EngineError, Result},
     live::parse_description,
+    prints::Prints,
     store::{Batch, CollectionId, Store, View, key::Family, relist},
 };
 
@@ -115,9 +117,11 @@ fn copy(view: &View<'_>, target: &Store, collection: CollectionId) -> Result<()>
         let values = sides
             .into_iter()
             .flat_map(|key| [(Family::Vectors, key.clone()), (Family::Levels, key)]);
+        if let Some(prints) = prints(view, collection, *version)? {
+            batch.put_prints(collection, *version, &prints)?;
+        }
         let record = collection.record_key(*version);
-        let values = values.chain([(Family::Prints, record.clone()), (Family::Records, record)]);
-        for (family, key) in values {
+        for (family, key) in values.chain([(Family::Records, record)]) {
             if let Some(value) = view.raw(family, &key)? {
                 batch.put_raw(family, key, &value)?;
             }
@@ -129,6 +133,15 @@ fn copy(view: &View<'_>, target: &Store, collection: CollectionId) -> Result<()>
         }
     }
     batch.write(Durability::Fsync)
+}
+
+/// The fingerprints of a version; those that cannot be read are computed again.
+fn prints(view: &View<'_>, collection: CollectionId, version: u64) -> Result<Option<Prints>> {
+    if let Some(prints) = view.prints(collection, &[version])?.pop().flatten() {
+        return Ok(Some(prints));
+    }
+    let record = view.records(collection, &[version])?.pop().flatten();
+    Ok(record.as_ref().and_then(Prints::of_record))
 }
 
 fn encode_again(

@@ -149,6 +149,12 @@ impl Schema {
         self.indexes.iter().find(|index| index.ready && index.field() == Some(field))
     }
 
+    /// The same indexes, none of which filters may use.
+    pub(crate) fn unready(mut self) -> Self {
+        self.indexes.iter_mut().for_each(|index| index.ready = false);
+        self
+    }
+
     pub(crate) fn indexes(&self) -> &[Index] {
         &self.indexes
     }

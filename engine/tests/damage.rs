@@ -4,19 +4,31 @@
 #![allow(clippy::print_stdout, reason = "a test says what it did, and a child tells its parent")]
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
 
 use moiety_engine::{
-    Access, Engine, EngineError, EngineOptions, Query, Record, SearchRequest, Side, repair,
+    Access, Engine, EngineError, EngineOptions, FieldType, Filter, Query, Record, SearchRequest,
+    Side, repair,
 };
 
 mod fixture;
-use fixture::{NAME, encoder, engine, long_record, open, put, search};
+use fixture::{NAME, encoder, engine, long_record, open, put, search, spec};
 
 const RECORDS: u64 = 60;
+
+/// Answered by field indexes, by fingerprints, and by both.
+const FILTERS: [&str; 4] = [
+    "10 <= n < 40",
+    "similar('CC(=O)O', 0.3)",
+    "smarts('c1ccccc1')",
+    "even = true and not smarts('[OX2]')",
+];
+
+/// The records that pass each filter.
+type Passing = Vec<BTreeSet<String>>;
 
 /// What is done to a file.
 #[derive(Clone, Copy, Debug)]
@@ -45,9 +57,11 @@ impl Harm {
     }
 }
 
-/// Three tables a family, blobs, and a log with the last records.
-fn filled(dir: &Path) -> BTreeMap<String, Record> {
+/// Three tables a family, blobs, and a log with the last records; with what passes each filter.
+fn filled(dir: &Path) -> (BTreeMap<String, Record>, Passing) {
     let engine = engine(dir);
+    engine.create_index(NAME, &spec("n", FieldType::Integer)).unwrap();
+    engine.create_index(NAME, &spec("even", FieldType::Bool)).unwrap();
     let mut records = BTreeMap::new();
     for n in 0..RECORDS {
         let record = long_record(n);
@@ -57,7 +71,31 @@ fn filled(dir: &Path) -> BTreeMap<String, Record> {
             engine.flush().unwrap();
         }
     }
-    records
+    let passing = FILTERS.map(|filter| passing(&engine, filter).unwrap());
+    assert!(passing.iter().all(|passing| (5..50).contains(&passing.len())), "{passing:?}");
+    (records, passing.into())
+}
+
+fn passing(engine: &Engine, filter: &str) -> Result<BTreeSet<String>, EngineError> {
+    let page = engine.scroll(NAME, None, 1_000, Some(&Filter::parse(filter).unwrap()))?;
+    Ok(page.records.into_iter().map(|record| record.id).collect())
+}
+
+/// Filters find what they found before among what can be read, or say what is damaged.
+fn filters_are_right(engine: &Engine, expected: &Passing, may_fail: bool, said: &str) {
+    let is_there = |id: &&String| {
+        engine.get(NAME, std::slice::from_ref(*id)).is_ok_and(|found| found[0].is_some())
+    };
+    for (filter, expected) in FILTERS.iter().zip(expected) {
+        let expected: BTreeSet<&String> = expected.iter().filter(is_there).collect();
+        match passing(engine, filter) {
+            Ok(found) => assert_eq!(found.iter().collect::<BTreeSet<_>>(), expected, "{said}"),
+            Err(error) => {
+                assert!(may_fail, "{said}: {filter}: {error}");
+                assert!(matches!(error, EngineError::Corrupt { .. }), "{said}: {error}");
+            }
+        }
+    }
 }
 
 fn store_files(dir: &Path) -> Vec<String> {
@@ -108,7 +146,7 @@ fn right(engine: &Engine, records: &BTreeMap<String, Record>) -> usize {
 #[test]
 fn a_damaged_file_is_named_the_rest_is_read_and_a_repair_saves_it() {
     let whole = tempfile::tempdir().unwrap();
-    let records = filled(whole.path());
+    let (records, passing) = filled(whole.path());
     let files = store_files(whole.path());
     assert!(
         files.iter().any(|f| f.ends_with(".blob")) && files.iter().any(|f| f.ends_with(".log"))
@@ -131,6 +169,9 @@ fn a_damaged_file_is_named_the_rest_is_read_and_a_repair_saves_it() {
                         || engine.list_collections().len() == 1,
                     "{said}: {readable}"
                 );
+                if engine.list_collections().len() == 1 {
+                    filters_are_right(&engine, &passing, true, &said);
+                }
             }
             Err(error) => {
                 let named = error.to_string().contains(file.as_str());
@@ -152,6 +193,7 @@ fn a_damaged_file_is_named_the_rest_is_read_and_a_repair_saves_it() {
                 );
                 if let Ok(collection) = engine.collection(NAME) {
                     assert_eq!(collection.config.name, NAME);
+                    filters_are_right(&engine, &passing, true, &said);
                     let hits = search(&engine, &request).hits;
                     assert!(hits.len() <= readable, "{said}");
                     for hit in hits {
@@ -182,6 +224,11 @@ fn a_damaged_file_is_named_the_rest_is_read_and_a_repair_saves_it() {
         assert_eq!(engine.count(NAME, None).unwrap(), report.saved, "{said} {report:?}");
         assert_eq!(right(&engine, &records) as u64, report.saved, "{said}");
         assert_eq!(engine.stats(NAME).unwrap().texts.vectors, report.saved, "{said}");
+        filters_are_right(&engine, &passing, false, &said);
+        let indexed = Filter::parse(FILTERS[0]).unwrap();
+        let (_, plan) = engine.count_planned(NAME, &indexed).unwrap();
+        assert_eq!(plan.tested, 0, "{said}: the index was made again");
+        assert_eq!(engine.indexes(NAME).unwrap().len(), 2);
         put(&engine, vec![long_record(7)]);
     }
     assert!(opened_read_only * 2 > files.len(), "{opened_read_only} of {}", files.len());

@@ -10,12 +10,12 @@ use std::{
 };
 
 use moiety_engine::{
-    CollectionConfig, Engine, EngineError, ErrorKind, Patience, Query, SearchRequest, Side,
-    SnapshotPart,
+    CollectionConfig, Engine, EngineError, ErrorKind, FieldType, Filter, Patience, Query,
+    SearchRequest, Side, SnapshotPart,
 };
 
 mod fixture;
-use fixture::{NAME, engine, full_record, ids, open, put, search, text, text_record};
+use fixture::{NAME, engine, full_record, ids, open, put, search, spec, text, text_record};
 
 const RESTORE_DIR: &str = "MOIETY_TEST_RESTORE_DIR";
 
@@ -83,6 +83,42 @@ fn one_collection_is_restored_under_another_name() {
     let error = engine.restore_snapshot("s", None, None, &patience).unwrap_err();
     assert!(matches!(error, EngineError::Cancelled));
     assert_eq!(engine.count(NAME, None).unwrap(), 9);
+}
+
+#[test]
+fn field_indexes_and_fingerprints_come_back_with_a_snapshot() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = engine(dir.path());
+    engine.create_index(NAME, &spec("n", FieldType::Integer)).unwrap();
+    put(&engine, (0..80).map(full_record).collect());
+    let filters = ["n < 20", "similar('CCO', 0.3)", "smarts('c1ccccc1') and n >= 30"];
+    let counts = |engine: &Engine, name: &str| {
+        filters.map(|filter| {
+            let filter = Filter::parse(filter).unwrap();
+            let (count, plan) = engine.count_planned(name, &filter).unwrap();
+            // What the indexes said, so that a lost one shows.
+            (count, plan.possible, plan.certain, plan.tested)
+        })
+    };
+    let before = counts(&engine, NAME);
+    assert!(before.iter().all(|counted| counted.0 > 0), "{before:?}");
+    engine.create_snapshot("s").unwrap();
+    engine.delete(NAME, &(0..40).map(|n| full_record(n).id).collect::<Vec<_>>()).unwrap();
+    engine.drop_index(NAME, "n").unwrap();
+    let patience = Patience::endless();
+    engine.restore_snapshot("s", Some(NAME), Some("copy"), &patience).unwrap();
+    restore(&engine, "s").unwrap();
+    for name in [NAME, "copy"] {
+        assert_eq!(counts(&engine, name), before, "{name}");
+        assert!(engine.stats(name).unwrap().fingerprint_bytes > 80 * 512);
+    }
+    put(&engine, vec![full_record(1_000)]);
+    drop(engine);
+    let engine = open(dir.path());
+    assert_eq!(counts(&engine, "copy"), before);
+    let all = Filter::parse("n >= 0").unwrap();
+    let (count, plan) = engine.count_planned(NAME, &all).unwrap();
+    assert_eq!((count, plan.tested), (81, 0));
 }
 
 #[test]

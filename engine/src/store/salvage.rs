@@ -103,6 +103,7 @@ impl Salvage {
             next += TRIED;
         }
         self.name_lost(view, collection, &readable, lost);
+        self.look_at_fields(view, collection);
         readable
     }
 
@@ -132,6 +133,9 @@ impl Salvage {
                 }
             }
         }
+        if let Err(error) = view.check_prints(collection, version) {
+            self.note(&error);
+        }
         readable.ids.insert(record.id.clone(), version);
         if whole {
             readable.whole.push(version);
@@ -139,6 +143,15 @@ impl Salvage {
             readable.bare.push(version);
             self.damage.unsearchable += 1;
         }
+    }
+
+    /// Field indexes are not used and a repair makes them again: what matters is which file is damaged.
+    fn look_at_fields(&mut self, view: &View<'_>, collection: CollectionId) {
+        let damaged = match view.stored(Family::Fields, collection) {
+            Ok(mut entries) => entries.find_map(Result::err),
+            Err(error) => Some(error),
+        };
+        damaged.iter().for_each(|error| self.note(error));
     }
 
     /// Identifiers lead to the records that are lost, where they can be read themselves.
