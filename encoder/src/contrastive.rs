@@ -19,20 +19,11 @@ pub(crate) fn mask(
     device: &Device,
     same: impl Fn(usize, usize) -> bool,
 ) -> Result<Tensor> {
-    mask_where((n, n), device, |i, j| i != j && same(i, j))
-}
-
-/// What to add to logits [rows, columns] so that no pair for which `excluded` is true is a negative.
-pub(crate) fn mask_where(
-    (rows, columns): (usize, usize),
-    device: &Device,
-    excluded: impl Fn(usize, usize) -> bool,
-) -> Result<Tensor> {
-    let mask: Vec<f32> = (0..rows * columns)
-        .map(|at| (at / columns, at % columns))
-        .map(|(i, j)| if excluded(i, j) { NOT_A_NEGATIVE } else { 0.0 })
+    let mask: Vec<f32> = (0..n * n)
+        .map(|at| (at / n, at % n))
+        .map(|(i, j)| if i != j && same(i, j) { NOT_A_NEGATIVE } else { 0.0 })
         .collect();
-    Ok(Tensor::from_vec(mask, (rows, columns), device)?)
+    Ok(Tensor::from_vec(mask, (n, n), device)?)
 }
 
 /// Mean cross-entropy of the diagonal, over rows and over columns (InfoNCE, arXiv 1807.03748).
@@ -41,16 +32,15 @@ pub(crate) fn info_nce(logits: &Tensor, mask: Option<&Tensor>) -> Result<Tensor>
         Some(mask) => (logits + mask)?,
         None => logits.clone(),
     };
-    let (by_row, by_column) = (row_nce(&logits)?, row_nce(&logits.t()?)?);
-    Ok(((by_row + by_column)? * 0.5)?)
+    let by_row = diagonal_mean(&candle_nn::ops::log_softmax(&logits, D::Minus1)?)?;
+    let by_column = diagonal_mean(&candle_nn::ops::log_softmax(&logits, 0)?)?;
+    Ok(((by_row + by_column)? * -0.5)?)
 }
 
-/// Mean cross-entropy of the diagonal of logits [n, n or more], over rows.
-pub(crate) fn row_nce(logits: &Tensor) -> Result<Tensor> {
-    let log_shares = candle_nn::ops::log_softmax(logits, D::Minus1)?;
-    let n = logits.dim(0)?;
-    let eye = Tensor::eye(n, logits.dtype(), logits.device())?;
-    Ok((log_shares.narrow(1, 0, n)? * eye)?.sum_all()?.affine(-1.0 / n as f64, 0.0)?)
+fn diagonal_mean(x: &Tensor) -> Result<Tensor> {
+    let n = x.dim(0)?;
+    let eye = Tensor::eye(n, x.dtype(), x.device())?;
+    Ok((x * eye)?.sum_all()?.affine(1.0 / n as f64, 0.0)?)
 }
 
 #[cfg(test)]

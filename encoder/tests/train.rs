@@ -55,7 +55,7 @@ fn loss_falls_and_rows_that_may_not_ship_or_cannot_be_read_are_left_out() {
 fn structures_in_words_are_a_kind_of_text_beside_those_of_the_file() {
     let dir = tempfile::tempdir().expect("directory");
     let kinds = [("caption".to_owned(), 1.0), ("structure".to_owned(), 1.0)].into();
-    let config = TrainConfig { kinds, past_pairs: [].into(), ..small::config(12) };
+    let config = TrainConfig { kinds, ..small::config(12) };
     let (mut kinds, mut pairs_in_all) = (BTreeSet::new(), 0);
     train(&config, &small::paths(dir.path()), DeviceChoice::Cpu, |event| match event {
         TrainEvent::Ready { pairs, .. } => pairs_in_all = *pairs,

@@ -48,9 +48,6 @@ pub struct TrainConfig {
     /// Pairs of like structure that stand together in a batch; 1 mixes at random.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub similar: usize,
-    /// Pairs of earlier steps whose global vectors are further negatives, by kind of text; none where a kind is left out.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub past_pairs: BTreeMap<String, usize>,
     /// Chance that a word of a text is left out of a step.
     pub word_dropout: f64,
     /// Chance that an environment of an atom is masked in a step.
@@ -111,9 +108,6 @@ impl TrainConfig {
         let fail = |reason: String| Err(EncoderError::Config(reason));
         check_pace(self.steps, self.batch_size, self.checkpoint_every, self.validate_every)?;
         check_kinds(&self.kinds)?;
-        if let Some(kind) = self.past_pairs.keys().find(|&kind| !self.kinds.contains_key(kind)) {
-            return fail(format!("past_pairs names the kind `{kind}`, which kinds does not"));
-        }
         for (name, p) in [
             ("word_dropout", self.word_dropout),
             ("environment_dropout", self.environment_dropout),

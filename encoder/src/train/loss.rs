@@ -2,9 +2,8 @@
 
 use candle_core::Tensor;
 
-use super::past::PastPairs;
 use crate::{
-    contrastive::{info_nce, interaction, mask, mask_where, row_nce},
+    contrastive::{info_nce, interaction, mask},
     error::Result,
     towers::{BatchEncoding, Towers},
 };
@@ -19,20 +18,13 @@ pub(super) struct Losses {
     pub(super) token: Tensor,
 }
 
-/// Pairs of earlier steps, and which of them (by number) is the same as item `i` of the batch.
-pub(super) struct Past<'a> {
-    pub(super) pairs: PastPairs,
-    pub(super) same: &'a dyn Fn(usize, usize) -> bool,
-}
-
 /// Losses of texts against molecules, row `i` of one belonging to row `i` of the other. Pairs that share
-/// a molecule or a text (`same`) are not each other's negatives; `past` brings more negatives for the global level.
+/// a molecule or a text (`same`) are not each other's negatives.
 pub(super) fn losses(
     towers: &Towers,
     texts: &BatchEncoding,
     molecules: &BatchEncoding,
     same: impl Fn(usize, usize) -> bool,
-    past: Option<&Past<'_>>,
 ) -> Result<Losses> {
     let mask = mask(texts.global.dim(0)?, texts.global.device(), same)?;
     let scale = |level: usize| -> Result<Tensor> {
@@ -41,37 +33,10 @@ pub(super) fn losses(
     let level =
         |cosines: Tensor, at: usize| info_nce(&cosines.broadcast_mul(&scale(at)?)?, Some(&mask));
     Ok(Losses {
-        global: match past {
-            None => level(texts.global.matmul(&molecules.global.t()?)?, 0)?,
-            Some(past) => {
-                global_with_past(&texts.global, &molecules.global, &scale(0)?, &mask, past)?
-            }
-        },
+        global: level(texts.global.matmul(&molecules.global.t()?)?, 0)?,
         fragment: level(interaction(&texts.fragments, &molecules.fragments)?, 1)?,
         token: level(interaction(&texts.tokens, &molecules.tokens)?, 2)?,
     })
-}
-
-/// The global loss of a batch that must also stand out among the pairs of earlier steps.
-fn global_with_past(
-    texts: &Tensor,
-    molecules: &Tensor,
-    scale: &Tensor,
-    mask: &Tensor,
-    past: &Past<'_>,
-) -> Result<Tensor> {
-    let PastPairs { pairs, texts: past_texts, molecules: past_molecules } = &past.pairs;
-    let excluded = |i: usize, j: usize| (past.same)(i, pairs[j]);
-    let past_mask = mask_where((mask.dim(0)?, pairs.len()), mask.device(), excluded)?;
-    let mask = Tensor::cat(&[mask, &past_mask], 1)?;
-    let direction = |queries: &Tensor, targets: &Tensor, past: &Tensor| {
-        let targets = Tensor::cat(&[targets, past], 0)?;
-        let logits = queries.matmul(&targets.t()?)?.broadcast_mul(scale)?;
-        row_nce(&(logits + &mask)?)
-    };
-    let to_molecule = direction(texts, molecules, past_molecules)?;
-    let to_text = direction(molecules, texts, past_texts)?;
-    Ok(((to_molecule + to_text)? * 0.5)?)
 }
 
 #[cfg(test)]
@@ -149,7 +114,7 @@ mod tests {
         let texts = [9, 1, 4, 7, 2].map(text);
         let texts = towers.texts(&texts.iter().collect::<Vec<_>>())?;
         let losses =
-            losses(&towers, &texts, &encoded, |i, j| (i, j) == (0, 3) || (j, i) == (0, 3), None)?;
+            losses(&towers, &texts, &encoded, |i, j| (i, j) == (0, 3) || (j, i) == (0, 3))?;
         let sum = ((losses.global + losses.fragment)? + losses.token)?;
         let grads = sum.backward()?;
         let grads =
@@ -168,29 +133,5 @@ mod tests {
             let gap = gap(grad, &others[name]);
             assert!(gap < 2e-5, "{name}: {gap}");
         }
-    }
-
-    #[test]
-    fn earlier_pairs_are_negatives_unless_they_are_the_same() {
-        // A batch of two orthogonal pairs, and an earlier one between them.
-        let loss = |same: &dyn Fn(usize, usize) -> bool| -> f32 {
-            let device = Device::Cpu;
-            let global = Tensor::new(&[[1f32, 0.0], [0.0, 1.0]], &device).expect("unit rows");
-            let between = Tensor::new(&[[0.6f32, 0.8]], &device).expect("a unit row");
-            let pairs = PastPairs { pairs: vec![9], texts: between.clone(), molecules: between };
-            let scale = Tensor::new(&[2f32], &device).expect("a scale");
-            let mask = mask(2, &device, |_, _| false).expect("mask");
-            let past = Past { pairs, same };
-            let loss = global_with_past(&global, &global, &scale, &mask, &past);
-            loss.and_then(|loss| Ok(loss.to_scalar()?)).expect("loss")
-        };
-        let of = |past: &[f32]| {
-            let others: f32 = past.iter().map(|cosine| (2.0 * cosine).exp()).sum();
-            (1.0 + 2f32.exp() + others).ln() - 2.0
-        };
-        let close = |a: f32, b: f32| assert!((a - b).abs() < 1e-5, "{a} {b}");
-        close(loss(&|_, _| true), of(&[]));
-        close(loss(&|_, _| false), (of(&[0.6]) + of(&[0.8])) / 2.0);
-        close(loss(&|i, pair| i == 0 && pair == 9), (of(&[]) + of(&[0.8])) / 2.0);
     }
 }

@@ -14,7 +14,6 @@ mod event;
 mod frozen;
 mod loss;
 mod neighbours;
-mod past;
 mod run;
 mod sampler;
 mod two_towers;

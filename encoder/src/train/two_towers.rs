@@ -1,12 +1,12 @@
 //! The recipe of the two towers: contrastive at all three levels, with the other pairs of the batch as negatives.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use candle_core::{DType, Tensor};
+use candle_core::DType;
 use rand::{SeedableRng, rngs::StdRng};
 
 use super::{
@@ -17,8 +17,7 @@ use super::{
     data::{Dataset, Example, read_example},
     event::TrainEvent,
     frozen::FrozenTexts,
-    loss::{self, losses},
-    past::Past,
+    loss::losses,
     run::{self, Forward, Plan, Recipe},
     sampler::Sampler,
     validate::validate,
@@ -109,7 +108,6 @@ struct TwoTowers<'a> {
     towers: Towers,
     frozen: FrozenTexts,
     sampler: Sampler,
-    past: Past,
     /// Fingerprint of the model that the run began from, if it was one of ours.
     from: Option<String>,
 }
@@ -126,8 +124,7 @@ impl<'a> TwoTowers<'a> {
             .with_neighbours(data.neighbours(config.similar), config.similar);
         let towers = Towers::load(&params, &config.model)?;
         let frozen = FrozenTexts::new(config.frozen_text_layers, config.model.text.width);
-        let past = Past::new(&config.past_pairs);
-        Ok(Self { config, data, tokenizer, params, towers, frozen, sampler, past, from })
+        Ok(Self { config, data, tokenizer, params, towers, frozen, sampler, from })
     }
 }
 
@@ -147,14 +144,6 @@ impl Recipe for TwoTowers<'_> {
 
     fn params(&self) -> &Params {
         &self.params
-    }
-
-    fn buffers(&self) -> Result<HashMap<String, Tensor>> {
-        self.past.tensors()
-    }
-
-    fn restore_buffers(&mut self, state: &HashMap<String, Tensor>) -> Result<()> {
-        self.past.restore(state)
     }
 
     fn skip(&mut self, steps: usize) {
@@ -222,16 +211,7 @@ impl TwoTowers<'_> {
         let same = |i: usize, j: usize| {
             batch[i].1.inchikey == batch[j].1.inchikey || inputs[i].ids == inputs[j].ids
         };
-        let pairs = &self.data.train[&kind];
-        let same_as_past = |i: usize, pair: usize| {
-            let (own, past) = (batch[i].1, &pairs[pair]);
-            own.inchikey == past.inchikey || own.text.ids == past.text.ids
-        };
-        let past = self.past.pairs(&kind, texts.global.device())?;
-        let past = past.map(|pairs| loss::Past { pairs, same: &same_as_past });
-        let losses = losses(&self.towers, &texts, &molecules, same, past.as_ref())?;
-        let numbers = batch.iter().map(|(number, _)| *number);
-        self.past.push(&kind, numbers, &texts.global, &molecules.global)?;
+        let losses = losses(&self.towers, &texts, &molecules, same)?;
         let weighted = ((&losses.fragment * self.config.fragment_loss)?
             + (&losses.token * self.config.token_loss)?)?;
         let parts = BTreeMap::from([

@@ -29,7 +29,7 @@ pub(crate) fn config(steps: usize) -> TrainConfig {
             }
         },
         "seed": 3, "steps": steps, "batch_size": 6, "kinds": { "caption": 1.0 },
-        "past_pairs": { "caption": 8 }, "warmup_steps": 2, "learning_rate": 5e-3, "text_learning_rate": 1e-3,
+        "warmup_steps": 2, "learning_rate": 5e-3, "text_learning_rate": 1e-3,
         "weight_decay": 0.01, "clip_norm": 1.0, "frozen_text_layers": 1, "text_window": 16,
         "word_dropout": 0.1, "environment_dropout": 0.1, "fragment_loss": 0.25,
         "token_loss": 0.5, "checkpoint_every": 2, "validate_every": 6, "validation_pairs": 4
