@@ -17,6 +17,7 @@
 //! backticks. `mw`, `logp`, `tpsa`, `hbd` and `hba` are short for facts of the molecule, unless between backticks.
 
 use moiety_chem::{PatternStereo, Structure};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{
@@ -275,7 +276,7 @@ impl Parser {
             match token {
                 Token::Number(number) => {
                     has_number = true;
-                    numbers[side] = bound(strict, number.parse().unwrap_or(f64::NAN));
+                    numbers[side] = bound(strict, read(&number).unwrap_or(f64::NAN));
                 }
                 Token::Text(text) => {
                     has_time = true;
@@ -316,7 +317,7 @@ impl Parser {
     fn value(&mut self) -> Parsed<Value> {
         let value = match self.peek() {
             Token::Text(text) => Some(Value::from(text.as_str())),
-            Token::Number(text) => number(text),
+            Token::Number(text) => read(text).map(Value::Number),
             Token::Word(word) => match word.as_str() {
                 "true" => Some(Value::Bool(true)),
                 "false" => Some(Value::Bool(false)),
@@ -352,9 +353,9 @@ impl Parser {
         Ok(text)
     }
 
-    fn number<T: std::str::FromStr>(&mut self, what: &str) -> Parsed<T> {
+    fn number<T: DeserializeOwned>(&mut self, what: &str) -> Parsed<T> {
         let number = match self.peek() {
-            Token::Number(text) => text.parse().ok(),
+            Token::Number(text) => read(text),
             _ => None,
         };
         let number = number.ok_or_else(|| self.expected(what))?;
@@ -405,10 +406,7 @@ fn bound<T>(strict: bool, value: T) -> Bound<T> {
     if strict { Bound::Exclusive(value) } else { Bound::Inclusive(value) }
 }
 
-/// A number as JSON has it: whole where it is written so, else the nearest double.
-fn number(text: &str) -> Option<Value> {
-    let whole = text.parse::<i64>().map(Value::from);
-    let whole = whole.or_else(|_| text.parse::<u64>().map(Value::from));
-    let real = || text.parse::<f64>().ok().filter(|x| x.is_finite());
-    whole.ok().or_else(|| real().map(Value::from))
+/// A number, read as those of payloads are.
+fn read<T: DeserializeOwned>(text: &str) -> Option<T> {
+    serde_json::from_str(text).ok()
 }
