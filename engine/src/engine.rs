@@ -13,21 +13,18 @@ use moiety_encoder::{Encoder, property::Heads};
 
 use crate::{
     Access, Acknowledged, CollectionConfig, CollectionInfo, CollectionStats, Damage, Durability,
-    EngineOptions, ExplainRequest, Explanation, Filter, FilterPlan, IndexInfo, IndexSpec, Migrated,
-    Patience, Readiness, Record, RecordError, SearchRequest, SearchResponse, Start, StoreUse,
-    StoredRecord,
+    EngineOptions, IndexInfo, IndexSpec, Migrated, Patience, Readiness, Record, RecordError, Start,
+    StoreUse,
     background::{Background, Stop},
     delete,
     error::{EngineError, Result},
-    explain, graphs, index_field,
+    graphs, index_field,
     limits::MAX_COLLECTIONS,
     live::LiveCollection,
     live_prints,
     memory::{Budget, Collections},
-    read,
     rebuild::{self, Manner},
     schema::Schema,
-    search,
     store::{self, Batch, CollectionId, Store, key::FORMAT_VERSION},
     upsert,
 };
@@ -41,15 +38,6 @@ pub(crate) fn load(
 ) -> Result<()> {
     rebuild::rebuild(store, live, Manner::Instead, stop)?;
     live_prints::load(store, live, budget, stop)
-}
-
-/// A page of records in the order of their identifiers.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Page {
-    /// The records.
-    pub records: Vec<StoredRecord>,
-    /// Give this as `after` for the next page; absent at the end.
-    pub next: Option<String>,
 }
 
 /// A directory of collections, open in this process alone.
@@ -339,100 +327,12 @@ impl Engine {
         self.store.flush()
     }
 
-    /// The records of these identifiers, in order; `None` where there is none.
-    pub fn get(&self, collection: &str, ids: &[String]) -> Result<Vec<Option<StoredRecord>>> {
-        read::get(&self.store, &*self.live(collection)?, ids)
-    }
-
     /// Deletes records durably and at once; says for each identifier whether there was one.
     pub fn delete(&self, collection: &str, ids: &[String]) -> Result<Vec<bool>> {
         let live = self.live(collection)?;
         let there = delete::delete(&self.store, &live, ids)?;
         self.reclaim(&live);
         Ok(there)
-    }
-
-    /// Up to `limit` records after `after`, in the order of their identifiers.
-    pub fn scroll(
-        &self,
-        collection: &str,
-        after: Option<&str>,
-        limit: usize,
-        filter: Option<&Filter>,
-    ) -> Result<Page> {
-        self.scroll_within(collection, after, limit, filter, &Patience::endless())
-    }
-
-    /// As [`Engine::scroll`], for as long as the caller waits.
-    pub fn scroll_within(
-        &self,
-        collection: &str,
-        after: Option<&str>,
-        limit: usize,
-        filter: Option<&Filter>,
-        patience: &Patience,
-    ) -> Result<Page> {
-        let live = self.live(collection)?;
-        read::scroll(&self.store, &live, after, limit, (filter, patience))
-            .map_err(|error| patience.explain(error))
-    }
-
-    /// How many records there are, or how many pass the filter.
-    pub fn count(&self, collection: &str, filter: Option<&Filter>) -> Result<u64> {
-        match filter {
-            None => Ok(self.live(collection)?.records()),
-            Some(filter) => Ok(self.count_planned(collection, filter)?.0),
-        }
-    }
-
-    /// How many records pass the filter, and how that was found out.
-    pub fn count_planned(&self, collection: &str, filter: &Filter) -> Result<(u64, FilterPlan)> {
-        self.count_within(collection, filter, &Patience::endless())
-    }
-
-    /// As [`Engine::count_planned`], for as long as the caller waits.
-    pub fn count_within(
-        &self,
-        collection: &str,
-        filter: &Filter,
-        patience: &Patience,
-    ) -> Result<(u64, FilterPlan)> {
-        read::count(&self.store, &*self.live(collection)?, filter, patience)
-            .map_err(|error| patience.explain(error))
-    }
-
-    /// The best records for a query.
-    pub fn search(&self, collection: &str, request: &SearchRequest) -> Result<SearchResponse> {
-        self.search_within(collection, request, &Patience::endless())
-    }
-
-    /// As [`Engine::search`], for as long as the caller waits.
-    pub fn search_within(
-        &self,
-        collection: &str,
-        request: &SearchRequest,
-        patience: &Patience,
-    ) -> Result<SearchResponse> {
-        let live = self.live(collection)?;
-        search::search(&self.store, self.encoder.as_ref(), &live, request, patience)
-            .map_err(|error| patience.explain(error))
-    }
-
-    /// Why a record scores as it does.
-    pub fn explain(&self, collection: &str, request: &ExplainRequest) -> Result<Explanation> {
-        self.explain_within(collection, request, &Patience::endless())
-    }
-
-    /// As [`Engine::explain`], for as long as the caller waits.
-    pub fn explain_within(
-        &self,
-        collection: &str,
-        request: &ExplainRequest,
-        patience: &Patience,
-    ) -> Result<Explanation> {
-        let live = self.live(collection)?;
-        explain::explain(&self.store, self.encoder.as_ref(), &live, request, patience)
-            .map_err(|error| patience.explain(error))
     }
 
     pub(crate) fn live(&self, name: &str) -> Result<Arc<LiveCollection>> {

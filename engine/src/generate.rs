@@ -98,9 +98,8 @@ impl Engine {
 /// What a writer made, or whose fault it is that it made nothing.
 fn within<W>(made: std::result::Result<W, EncoderError>, patience: &Patience) -> Result<W> {
     made.map_err(|error| match error {
-        EncoderError::Stopped { .. } => patience.check().err().unwrap_or(EngineError::Cancelled),
         EncoderError::Request(reason) => EngineError::invalid("options", reason),
-        error => error.into(),
+        error => patience.explain(error.into()),
     })
 }
 

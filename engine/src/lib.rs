@@ -58,6 +58,7 @@ mod predict;
 mod prepare;
 mod prints;
 mod query;
+mod questions;
 mod read;
 mod rebuild;
 mod record;
@@ -77,7 +78,7 @@ pub use collection::{
     SideStats,
 };
 pub use encode::ItemEncodingError;
-pub use engine::{Engine, Page};
+pub use engine::Engine;
 pub use error::{EngineError, ErrorKind};
 pub use filter::{Bound, Filter, FilterSyntaxError};
 pub use filter_plan::{AccessPath, ConditionPlan, FilterPlan, Strategy};
@@ -95,6 +96,7 @@ pub use query::{
     LevelName, LevelScores, LevelWeights, MatchedPair, Query, Rerank, SearchRequest,
     SearchResponse, Side, Timings,
 };
+pub use questions::Page;
 pub use record::{
     Acknowledged, MoleculeFacts, Record, RecordError, StoredMolecule, StoredRecord, UpsertOutcome,
 };

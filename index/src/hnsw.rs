@@ -27,12 +27,12 @@ use crate::{
 /// Insertions, removals and searches may run at the same time and never wait for the graph.
 ///
 /// ```
-/// use moiety_index::{HnswConfig, HnswIndex, Metric, SearchParams};
+/// use moiety_index::{GoOn, HnswConfig, HnswIndex, Metric, SearchParams};
 ///
 /// let index = HnswIndex::new(HnswConfig::new(Metric::Cosine, 2))?;
 /// index.insert(1, &[1.0, 0.0])?;
 /// index.insert(2, &[0.0, 1.0])?;
-/// let params = SearchParams { k: 1, ef: 64, exact: false, accept: None };
+/// let params = SearchParams { k: 1, ef: 64, exact: false, accept: None, go_on: GoOn::ALWAYS };
 /// assert_eq!(index.search(&[0.9, 0.1], params)?.neighbors[0].id, 1);
 /// # Ok::<(), moiety_index::IndexError>(())
 /// ```

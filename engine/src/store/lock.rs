@@ -7,6 +7,8 @@ use std::{
     fs::{File, OpenOptions, TryLockError},
     io::{self, Read, Seek, Write},
     path::Path,
+    thread,
+    time::Duration,
 };
 
 use crate::{
@@ -17,6 +19,10 @@ use crate::{
 /// Name of the file that is locked.
 pub(super) const LOCK_FILE: &str = "moiety.lock";
 
+/// How often a lock is tried before its holder is taken to stay.
+const ATTEMPTS: usize = 10;
+const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(30);
+
 /// The right to a directory, for as long as it lives.
 pub(super) struct DirectoryLock {
     /// Absent where nobody can write: on a read-only file system.
@@ -26,11 +32,7 @@ pub(super) struct DirectoryLock {
 impl DirectoryLock {
     pub(super) fn take(dir: &Path, access: Access) -> Result<Self> {
         let Some(mut file) = open(dir, access)? else { return Ok(Self { _file: None }) };
-        let taken = match access {
-            Access::ReadWrite => file.try_lock(),
-            Access::ReadOnly => file.try_lock_shared(),
-        };
-        match taken {
+        match lock(&file, access) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let (path, reason) = (dir.to_owned(), holder(&mut file));
@@ -48,6 +50,22 @@ impl DirectoryLock {
         }
         Ok(Self { _file: Some(file) })
     }
+}
+
+/// Tries for a moment: the lock of a program that is gone lives on in a child that it forked, until the child begins a program
+/// of its own.
+fn lock(file: &File, access: Access) -> std::result::Result<(), TryLockError> {
+    let attempt = || match access {
+        Access::ReadWrite => file.try_lock(),
+        Access::ReadOnly => file.try_lock_shared(),
+    };
+    for _ in 1..ATTEMPTS {
+        match attempt() {
+            Err(TryLockError::WouldBlock) => thread::sleep(BETWEEN_ATTEMPTS),
+            taken => return taken,
+        }
+    }
+    attempt()
 }
 
 fn open(dir: &Path, access: Access) -> Result<Option<File>> {
