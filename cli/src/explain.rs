@@ -48,7 +48,8 @@ pub(crate) fn describe(
             _ => "words and atoms",
         };
         lines.push(format!("  {name}: {:.3} × weight {}", level.score, level.weight));
-        for one in level.matches.iter().filter(|m| m.query.is_some()).take(SHOWN) {
+        let counts = level.weight != 0.0;
+        for one in level.matches.iter().filter(|m| counts && m.query.is_some()).take(SHOWN) {
             let (from, to) = (
                 part(one.query.as_ref(), query, &explanation.query_groups),
                 part(one.target.as_ref(), record.text.as_deref(), &explanation.target_groups),
@@ -70,8 +71,8 @@ fn part(extent: Option<&wire::Extent>, text: Option<&str>, groups: &[wire::Named
     match extent.and_then(|extent| extent.extent.as_ref()) {
         Some(wire::extent::Extent::Atoms(atoms)) => {
             let indices: Vec<String> = atoms.indices.iter().map(u32::to_string).collect();
-            let name = name_of(&atoms.indices, groups);
-            let name = name.map_or_else(String::new, |name| format!(" ({name})"));
+            let names = names_of(&atoms.indices, groups);
+            let name = names.map_or_else(String::new, |names| format!(" ({names})"));
             format!("atoms {}{name}", indices.join(","))
         }
         Some(wire::extent::Extent::Span(span)) => {
@@ -85,17 +86,24 @@ fn part(extent: Option<&wire::Extent>, text: Option<&str>, groups: &[wire::Named
     }
 }
 
-/// The name of the group that shares most with these atoms: at least half of all that either has.
-fn name_of<'a>(atoms: &[u32], groups: &'a [wire::NamedGroup]) -> Option<&'a str> {
+/// The groups that mostly lie within these atoms, or the one that these atoms lie in.
+fn names_of(atoms: &[u32], groups: &[wire::NamedGroup]) -> Option<String> {
     let shared = |group: &wire::NamedGroup| {
         let own = group.atoms.as_ref().map_or(&[][..], |atoms| &atoms.indices);
-        let both = own.iter().filter(|atom| atoms.contains(atom)).count();
-        (both, own.len() + atoms.len() - both)
+        (own.iter().filter(|atom| atoms.contains(atom)).count(), own.len())
     };
-    let near = groups.iter().map(|group| (shared(group), group));
-    let near = near.filter(|((both, either), _)| 2 * both >= *either && *both > 0);
-    let best = near.max_by(|((a, all_a), _), ((b, all_b), _)| (a * all_b).cmp(&(b * all_a)));
-    best.map(|(_, group)| group.name.as_str())
+    let mut within: Vec<&str> = Vec::new();
+    for group in groups {
+        let (both, own) = shared(group);
+        if both > 0 && 2 * both >= own && !within.contains(&group.name.as_str()) {
+            within.push(&group.name);
+        }
+    }
+    if !within.is_empty() {
+        return Some(within.join(", "));
+    }
+    let around = groups.iter().find(|group| !atoms.is_empty() && shared(group).0 == atoms.len());
+    around.map(|group| format!("in {}", group.name))
 }
 
 #[cfg(test)]
@@ -103,15 +111,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn atoms_have_the_name_of_the_group_that_they_mostly_are() {
+    fn atoms_have_the_names_of_the_groups_they_hold_or_lie_in() {
         let group = |name: &str, indices: &[u32]| wire::NamedGroup {
             name: name.into(),
             atoms: Some(wire::Atoms { indices: indices.to_vec() }),
         };
         let groups = [group("carboxylic acid", &[3, 4, 5, 6]), group("benzene ring", &[6, 7, 8])];
-        assert_eq!(name_of(&[3, 4, 5], &groups), Some("carboxylic acid"));
-        assert_eq!(name_of(&[6, 7, 8], &groups), Some("benzene ring"));
-        assert_eq!(name_of(&[6], &groups), None);
-        assert_eq!(name_of(&[], &groups), None);
+        let names = |atoms: &[u32]| names_of(atoms, &groups);
+        assert_eq!(names(&[3, 4, 5]).as_deref(), Some("carboxylic acid"));
+        assert_eq!(names(&[4, 5, 6, 7, 8]).as_deref(), Some("carboxylic acid, benzene ring"));
+        assert_eq!(names(&[7]).as_deref(), Some("in benzene ring"));
+        assert_eq!((names(&[9]), names(&[])), (None, None));
     }
 }
