@@ -94,7 +94,8 @@ fn texts(args: &Args) -> Result<Vec<String>, Box<dyn Error>> {
 
 /// Encodes some times over; the best counts.
 fn encode(threads: usize, texts: &[String]) -> Result<Encoded, Box<dyn Error>> {
-    let model = Model::load(&model_dir(), threads)?;
+    // The peer has no tables of features; they cost next to nothing, but they change the vectors.
+    let model = Model::load(&model_dir(), threads)?.without_features();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     let encoded = model.encode_texts(&texts)?;
     let mut best = Duration::MAX;

@@ -25,6 +25,19 @@ pub struct ModelConfig {
     pub molecule: MoleculeConfig,
     /// The transformer over word pieces.
     pub text: TextConfig,
+    /// Tables of hashed features beside the transformers; a model may have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub features: Option<FeatureConfig>,
+}
+
+/// The tables of hashed features.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FeatureConfig {
+    /// Rows of the tables of texts: words, their neighbours and n-grams.
+    pub text_rows: u32,
+    /// Rows of the table of molecules: environments and counts.
+    pub molecule_rows: u32,
 }
 
 /// How much each level counts in a reranked score.
@@ -113,6 +126,9 @@ impl ModelConfig {
             return fail(
                 "molecule.environment_rows and molecule.stereo_rows must be positive".into(),
             );
+        }
+        if self.features.is_some_and(|f| f.text_rows == 0 || f.molecule_rows == 0) {
+            return fail("features.text_rows and features.molecule_rows must be positive".into());
         }
         if self.global_dim == 0 || self.part_dim == 0 || self.molecule.max_atoms == 0 {
             return fail("global_dim, part_dim and molecule.max_atoms must be positive".into());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use candle_core::Tensor;
 
 use crate::{
-    error::Result,
+    error::{EncoderError, Result},
     layers::{Linear, unit_rows},
     ops,
     params::{Init, ParamSpec, Params},
@@ -42,6 +42,16 @@ pub(crate) struct Parts {
     pub(crate) weights: Tensor,
 }
 
+/// Unit vectors of a tower, those of its features, or the sum of both at unit length; one must be there.
+pub(crate) fn join(tower: Option<Tensor>, features: Option<Tensor>) -> Result<Tensor> {
+    match (tower, features) {
+        (Some(tower), Some(features)) => unit_rows(&(tower + features)?),
+        (Some(tower), None) => Ok(tower),
+        (None, Some(features)) => unit_rows(&features),
+        (None, None) => Err(EncoderError::Config("neither a tower nor features to join".into())),
+    }
+}
+
 impl Head {
     pub(crate) fn specs(
         name: &str,
@@ -69,8 +79,14 @@ impl Head {
         })
     }
 
-    /// Unit global vectors [sequences, global_dim].
-    pub(crate) fn global(&self, hidden: &Tensor, segments: &Arc<Segments>) -> Result<Tensor> {
+    /// Unit global vectors [sequences, global_dim]; `features` ([sequences, global_dim]), if any, are added to
+    /// the unit vectors, and the sums scaled again.
+    pub(crate) fn global(
+        &self,
+        hidden: &Tensor,
+        segments: &Arc<Segments>,
+        features: Option<Tensor>,
+    ) -> Result<Tensor> {
         let weights =
             ops::segment_softmax(&hidden.matmul(&self.global_attention)?.squeeze(1)?, segments)?;
         let mean = ops::segment_weighted_sum(hidden, &weights, segments)?;
@@ -81,7 +97,7 @@ impl Head {
                 Tensor::cat(&[&mean, &ops::segment_weighted_sum(hidden, &even, segments)?], 1)?
             }
         };
-        unit_rows(&self.global.forward(&pooled)?)
+        join(Some(unit_rows(&self.global.forward(&pooled)?)?), features)
     }
 
     /// Part vectors and weights of every row.

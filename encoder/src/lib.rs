@@ -11,6 +11,7 @@ mod device;
 mod encoder;
 mod encoding;
 mod error;
+mod features;
 mod fingerprint;
 mod hashing;
 mod head;
@@ -34,7 +35,7 @@ mod towers;
 pub mod train;
 mod writer;
 
-pub use config::{LevelWeights, ModelConfig, MoleculeConfig, TextConfig};
+pub use config::{FeatureConfig, LevelWeights, ModelConfig, MoleculeConfig, TextConfig};
 pub use device::DeviceChoice;
 pub use encoder::{Encoder, ModelInfo};
 pub use encoding::{Encoding, Extent, Level};

@@ -43,19 +43,28 @@ impl Model {
         let config = read_config(dir)?;
         let params = Params::load(&dir.join("model.safetensors"), &Towers::specs(&config))?;
         let towers = Towers::load(&params, &config)?;
-        let text = &config.text;
-        let reader =
-            TextReader::load(&dir.join("tokenizer.json"), text.max_tokens, text.vocabulary)?;
+        let reader = TextReader::load(&dir.join("tokenizer.json"), &config)?;
         let pool = self::threads(threads)?;
         let info = ModelInfo {
             name: config.name.clone(),
             fingerprint,
             global_dim: config.global_dim,
             part_dim: config.part_dim,
-            max_text_tokens: text.max_tokens,
+            max_text_tokens: config.text.max_tokens,
             max_atoms: config.molecule.max_atoms,
         };
         Ok(Self { config, info, towers, reader, pool })
+    }
+
+    /// The towers alone, as another model with a fingerprint of its own: what they do without the tables of features.
+    pub fn without_features(mut self) -> Self {
+        self.towers.molecule.leave_features_out();
+        self.towers.text.leave_features_out();
+        self.reader.leave_features_out();
+        if self.config.features.take().is_some() {
+            self.info.fingerprint += "-without-features";
+        }
+        self
     }
 
     /// The config it was loaded with.
@@ -85,7 +94,7 @@ impl Encoder for Model {
     fn encode_molecules(&self, molecules: &[&Molecule]) -> Result<Vec<Encoding>> {
         let read = |(i, molecule): (usize, &&Molecule)| {
             check_atoms(molecule, self.info.max_atoms, i)?;
-            Ok((MoleculeInput::new(molecule, &self.config.molecule), molecule.fragments()))
+            Ok((MoleculeInput::new(molecule, &self.config), molecule.fragments()))
         };
         let inputs: Result<Vec<_>> =
             self.pool.install(|| molecules.par_iter().enumerate().map(read).collect());
@@ -95,8 +104,7 @@ impl Encoder for Model {
             |batch| {
                 let (inputs, fragments): (Vec<_>, Vec<_>) =
                     batch.iter().map(|(m, f)| (m, f.as_slice())).unzip();
-                let rows = inputs.iter().flat_map(|m| m.rows.iter().copied()).collect();
-                let encoded = self.towers.molecules(rows, &inputs, &fragments)?;
+                let encoded = self.towers.molecules(&inputs, &fragments)?;
                 unpack(&encoded, |i| {
                     MoleculeExtents { atoms: inputs[i].atoms(), fragments: fragments[i] }.levels()
                 })
@@ -157,7 +165,7 @@ pub(crate) fn save(
     fingerprint::write(dir)
 }
 
-fn read_config(dir: &Path) -> Result<ModelConfig> {
+pub(crate) fn read_config(dir: &Path) -> Result<ModelConfig> {
     let path = dir.join("config.json");
     let text = std::fs::read_to_string(&path)
         .map_err(|source| EncoderError::Io { path: path.clone(), source })?;

@@ -13,7 +13,8 @@ use moiety_chem::{GraphFeatures, Molecule};
 use crate::{
     config::{ModelConfig, MoleculeConfig},
     error::Result,
-    head::{Head, Pooling},
+    features::{FeatureCounts, FeatureTable, molecule_features},
+    head::{Head, Parts, Pooling},
     layers::{LayerNorm, Layout, NormOrder, Stack, StackShape},
     ops::{self, AttentionPlan, BiasBuckets},
     params::{Init, ParamSpec, Params},
@@ -31,6 +32,9 @@ const FIRST_BOND_BUCKET: u8 = 1;
 const FIRST_DISTANCE_BUCKET: u8 = 6;
 const LAST_DISTANCE: u16 = 10;
 const UNCONNECTED_BUCKET: u8 = 15;
+/// Names of the feature tables.
+const GLOBAL_FEATURES: &str = "molecule.features.global";
+pub(crate) const FEATURE_IDF: &str = "molecule.features.idf";
 
 /// A molecule as the tower reads it.
 #[derive(Clone, Debug)]
@@ -39,14 +43,17 @@ pub(crate) struct MoleculeInput {
     pub(crate) rows: Vec<u32>,
     /// Bias bucket of every pair of atoms, row-major.
     buckets: Vec<u8>,
+    /// What the whole molecule holds; empty for a model without feature tables.
+    pub(crate) features: FeatureCounts,
 }
 
 impl MoleculeInput {
-    pub(crate) fn new(molecule: &Molecule, config: &MoleculeConfig) -> Self {
+    pub(crate) fn new(molecule: &Molecule, config: &ModelConfig) -> Self {
         let graph = molecule.graph();
-        let tables = Tables::new(config);
+        let tables = Tables::new(&config.molecule);
         let rows = (0..graph.atoms.len()).flat_map(|atom| tables.rows(&graph, atom)).collect();
-        Self { rows, buckets: buckets(&graph) }
+        let features = config.features.map(|f| molecule_features(&graph, f.molecule_rows));
+        Self { rows, buckets: buckets(&graph), features: features.unwrap_or_default() }
     }
 
     /// Number of heavy atoms.
@@ -137,7 +144,19 @@ pub(crate) struct MoleculeTower {
     distance_bias: Tensor,
     stack: Stack,
     norm: LayerNorm,
-    pub(crate) head: Head,
+    head: Head,
+    /// What stands beside the transformer, of whole molecules.
+    features: Option<FeatureTable>,
+}
+
+/// What the tower makes of a batch.
+pub(crate) struct MoleculeVectors {
+    /// Unit vectors [molecules, global_dim].
+    pub(crate) global: Tensor,
+    /// Of every atom.
+    pub(crate) parts: Parts,
+    /// The molecules' atoms.
+    pub(crate) segments: Arc<Segments>,
 }
 
 impl MoleculeTower {
@@ -157,6 +176,11 @@ impl MoleculeTower {
         specs.extend(LayerNorm::specs("molecule.norm", molecule.width));
         let dims = (config.global_dim, config.part_dim);
         specs.extend(Head::specs("molecule.head", molecule.width, Pooling::MeanAndSum, dims));
+        if let Some(features) = &config.features {
+            let rows = features.molecule_rows;
+            specs.push(FeatureTable::spec(GLOBAL_FEATURES, rows, config.global_dim));
+            specs.push(FeatureTable::idf_spec(FEATURE_IDF, rows));
+        }
         specs
     }
 
@@ -167,23 +191,47 @@ impl MoleculeTower {
             stack: Stack::load(params, "molecule", Self::shape(&config.molecule))?,
             norm: LayerNorm::load(params, "molecule.norm", 1e-5)?,
             head: Head::load(params, "molecule.head", Pooling::MeanAndSum)?,
+            features: FeatureTable::load(params, &config.features, (GLOBAL_FEATURES, FEATURE_IDF))?,
         })
     }
 
-    /// Hidden vectors [atoms of all molecules, width] and the molecules' segments.
-    ///
-    /// `rows` are the table rows of all atoms: those of the inputs, or in training some of them masked.
-    pub(crate) fn forward(
-        &self,
-        rows: Vec<u32>,
-        batch: &[&MoleculeInput],
-    ) -> Result<(Tensor, Arc<Segments>)> {
+    /// Encodes a batch.
+    pub(crate) fn forward(&self, batch: &[&MoleculeInput]) -> Result<MoleculeVectors> {
         let segments = Arc::new(Segments::from_lengths(batch.iter().map(|m| m.atoms())));
+        let hidden = self.hidden(batch, &segments)?;
+        let global = self.global_features(batch)?;
+        Ok(MoleculeVectors {
+            global: self.head.global(&hidden, &segments, global)?,
+            parts: self.head.parts(&hidden, &segments)?,
+            segments,
+        })
+    }
+
+    /// From now on the transformer stands alone.
+    pub(crate) fn leave_features_out(&mut self) {
+        self.features = None;
+    }
+
+    /// What the features of whole molecules add, [molecules, global_dim].
+    pub(crate) fn global_features(&self, batch: &[&MoleculeInput]) -> Result<Option<Tensor>> {
+        let sum = |table: &FeatureTable| table.forward(batch.iter().map(|m| &m.features));
+        self.features.as_ref().map(sum).transpose()
+    }
+
+    /// Unit global vectors [molecules, global_dim] of the transformer alone.
+    pub(crate) fn plain_global(&self, batch: &[&MoleculeInput]) -> Result<Tensor> {
+        let segments = Arc::new(Segments::from_lengths(batch.iter().map(|m| m.atoms())));
+        self.head.global(&self.hidden(batch, &segments)?, &segments, None)
+    }
+
+    /// Hidden vectors [atoms of all molecules, width].
+    fn hidden(&self, batch: &[&MoleculeInput], segments: &Arc<Segments>) -> Result<Tensor> {
+        let rows = batch.iter().flat_map(|m| m.rows.iter().copied()).collect();
         let buckets = BiasBuckets::new(batch.iter().map(|m| m.buckets.as_slice()));
-        let plan = AttentionPlan::new(&segments, Some((buckets, BUCKETS)), self.table.device())?;
+        let plan = AttentionPlan::new(segments, Some((buckets, BUCKETS)), self.table.device())?;
         let layout = Layout { plan, bias: Some(self.distance_bias.clone()) };
         let x = ops::embedding_bag(&self.table, Arc::new(rows), ROWS_PER_ATOM)?;
         let x = self.stack.forward(&x, &layout, 0..self.stack.layers())?;
-        Ok((self.norm.forward(&x)?, segments))
+        self.norm.forward(&x)
     }
 }

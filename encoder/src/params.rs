@@ -138,6 +138,27 @@ impl Params {
             .ok_or_else(|| EncoderError::Config(format!("no weight named `{name}`")))
     }
 
+    /// Takes all weights of `others`, which must be these but for some that `optional` accepts.
+    pub(crate) fn take(&mut self, mut others: Self, optional: impl Fn(&str) -> bool) -> Result<()> {
+        let differs = |name: &str, why: &str| {
+            Err(EncoderError::Config(format!(
+                "weight `{name}` {why}: give the run's `model` the sizes of the model it begins from"
+            )))
+        };
+        for (name, tensor) in &mut self.tensors {
+            match others.tensors.remove(name) {
+                Some(other) if other.dims() == tensor.dims() => *tensor = other,
+                Some(_) => return differs(name, "has another shape there"),
+                None if optional(name) => {}
+                None => return differs(name, "is not there"),
+            }
+        }
+        match others.tensors.keys().next() {
+            Some(extra) => differs(extra, "is not part of this config"),
+            None => Ok(()),
+        }
+    }
+
     /// The variable of this name, if the weight is trainable.
     pub(crate) fn var(&self, name: &str) -> Option<&Var> {
         self.vars.get(name)

@@ -7,15 +7,20 @@ use candle_core::{Device, Tensor};
 use crate::{
     config::{ModelConfig, TextConfig},
     error::Result,
-    head::{Head, Pooling},
+    features::FeatureTable,
+    head::{Head, Parts, Pooling},
     layers::{LayerNorm, Layout, NormOrder, Stack, StackShape},
     ops::{self, AttentionPlan},
     params::{Init, ParamSpec, Params},
     ragged::Segments,
+    tokenize::TextInput,
 };
 
 /// BERT's epsilon.
 const EPS: f32 = 1e-12;
+/// Names of the feature tables.
+const GLOBAL_FEATURES: &str = "text.features.global";
+pub(crate) const FEATURE_IDF: &str = "text.features.idf";
 
 /// The text tower's weights.
 #[derive(Clone, Debug)]
@@ -24,7 +29,17 @@ pub(crate) struct TextTower {
     positions: Tensor,
     norm: LayerNorm,
     stack: Stack,
-    pub(crate) head: Head,
+    head: Head,
+    /// What stands beside the transformer, of whole texts.
+    features: Option<FeatureTable>,
+}
+
+/// What the tower makes of texts whose hidden vectors are known.
+pub(crate) struct TextVectors {
+    /// Unit vectors [texts, global_dim].
+    pub(crate) global: Tensor,
+    /// Of every word piece.
+    pub(crate) parts: Parts,
 }
 
 impl TextTower {
@@ -47,6 +62,11 @@ impl TextTower {
             Pooling::Mean,
             (config.global_dim, config.part_dim),
         ));
+        if let Some(features) = &config.features {
+            let rows = features.text_rows;
+            specs.push(FeatureTable::spec(GLOBAL_FEATURES, rows, config.global_dim));
+            specs.push(FeatureTable::idf_spec(FEATURE_IDF, rows));
+        }
         specs
     }
 
@@ -57,6 +77,7 @@ impl TextTower {
             norm: LayerNorm::load(params, "text.norm", EPS)?,
             stack: Stack::load(params, "text", Self::shape(&config.text))?,
             head: Head::load(params, "text.head", Pooling::Mean)?,
+            features: FeatureTable::load(params, &config.features, (GLOBAL_FEATURES, FEATURE_IDF))?,
         })
     }
 
@@ -99,6 +120,37 @@ impl TextTower {
         let segments = Arc::new(Segments::from_lengths(batch.iter().map(|ids| ids.len())));
         let x = self.embed(batch)?;
         Ok((self.layers_forward(&x, &segments, 0..self.layers())?, segments))
+    }
+
+    /// Vectors of texts from the hidden vectors of their pieces.
+    pub(crate) fn vectors(
+        &self,
+        hidden: &Tensor,
+        segments: &Arc<Segments>,
+        batch: &[&TextInput],
+    ) -> Result<TextVectors> {
+        let global = self.global_features(batch)?;
+        Ok(TextVectors {
+            global: self.head.global(hidden, segments, global)?,
+            parts: self.head.parts(hidden, segments)?,
+        })
+    }
+
+    /// From now on the transformer stands alone.
+    pub(crate) fn leave_features_out(&mut self) {
+        self.features = None;
+    }
+
+    /// What the features of whole texts add, [texts, global_dim].
+    pub(crate) fn global_features(&self, batch: &[&TextInput]) -> Result<Option<Tensor>> {
+        let sum = |table: &FeatureTable| table.forward(batch.iter().map(|text| &text.features));
+        self.features.as_ref().map(sum).transpose()
+    }
+
+    /// Unit global vectors [texts, global_dim] of the transformer alone.
+    pub(crate) fn plain_global(&self, batch: &[&[u32]]) -> Result<Tensor> {
+        let (hidden, segments) = self.forward(batch)?;
+        self.head.global(&hidden, &segments, None)
     }
 }
 

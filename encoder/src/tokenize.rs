@@ -5,7 +5,9 @@ use std::{ops::Range, path::Path};
 use tokenizers::Tokenizer;
 
 use crate::{
+    config::ModelConfig,
     error::{EncoderError, Result},
+    features::{FeatureCounts, text_features},
     phrases::{Word, content_words, phrases},
 };
 
@@ -18,6 +20,8 @@ pub(crate) struct TextInput {
     pub(crate) words: Vec<Word>,
     /// Runs of `words` that form phrases.
     pub(crate) phrases: Vec<Range<usize>>,
+    /// What the whole text holds; empty for a model without feature tables.
+    pub(crate) features: FeatureCounts,
 }
 
 impl TextInput {
@@ -33,11 +37,14 @@ pub(crate) struct TextReader {
     /// The piece that stands for everything outside the vocabulary.
     unknown: Option<u32>,
     max_tokens: usize,
+    /// Rows of the model's tables of text features, if it has any.
+    feature_rows: Option<u32>,
 }
 
 impl TextReader {
-    /// Reads a `tokenizer.json`.
-    pub(crate) fn load(path: &Path, max_tokens: usize, vocabulary: usize) -> Result<Self> {
+    /// Reads a `tokenizer.json` for a model.
+    pub(crate) fn load(path: &Path, config: &ModelConfig) -> Result<Self> {
+        let vocabulary = config.text.vocabulary;
         let fail = |reason: String| EncoderError::Model { path: path.to_path_buf(), reason };
         let mut tokenizer =
             Tokenizer::from_file(path).map_err(|e| fail(format!("not a tokenizer: {e}")))?;
@@ -48,7 +55,13 @@ impl TextReader {
             return Err(fail(format!("has {found} word pieces, the config says {vocabulary}")));
         }
         let unknown = tokenizer.token_to_id("[UNK]");
-        Ok(Self { tokenizer, unknown, max_tokens })
+        let feature_rows = config.features.map(|features| features.text_rows);
+        Ok(Self { tokenizer, unknown, max_tokens: config.text.max_tokens, feature_rows })
+    }
+
+    /// From now on texts are read without their features.
+    pub(crate) fn leave_features_out(&mut self) {
+        self.feature_rows = None;
     }
 
     /// Reads a text. Pieces beyond the limit are dropped, whole words at a time.
@@ -74,7 +87,9 @@ impl TextReader {
         ids.push(last);
         let words = content_words(text, words);
         let phrases = phrases(text, &words);
-        Ok(TextInput { ids, words, phrases })
+        let read = &text[..words.last().map_or(0, |word| word.bytes.end)];
+        let features = self.feature_rows.map(|rows| text_features(read, rows));
+        Ok(TextInput { ids, words, phrases, features: features.unwrap_or_default() })
     }
 }
 

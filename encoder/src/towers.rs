@@ -7,11 +7,11 @@ use candle_core::Tensor;
 use crate::{
     config::ModelConfig,
     error::Result,
-    molecule::{MoleculeInput, MoleculeTower},
+    molecule::{MoleculeInput, MoleculeTower, MoleculeVectors},
     params::{Init, ParamSpec, Params},
     parts::{Grouping, LevelTensors, group},
     ragged::Segments,
-    text::TextTower,
+    text::{TextTower, TextVectors},
     tokenize::TextInput,
 };
 
@@ -52,23 +52,20 @@ impl Towers {
         })
     }
 
-    /// Encodes molecules. `rows` are their table rows ([`MoleculeInput::rows`], some of them masked in training);
-    /// `fragments` holds each one's atom sets.
+    /// Encodes molecules; `fragments` holds each one's atom sets.
     pub(crate) fn molecules(
         &self,
-        rows: Vec<u32>,
         batch: &[&MoleculeInput],
         fragments: &[&[Vec<u32>]],
     ) -> Result<BatchEncoding> {
-        let (hidden, segments) = self.molecule.forward(rows, batch)?;
-        let parts = self.molecule.head.parts(&hidden, &segments)?;
+        let MoleculeVectors { global, parts, segments } = self.molecule.forward(batch)?;
         let (mut atoms, mut sets) = (Grouping::default(), Grouping::default());
         for (range, fragments) in segments.ranges().zip(fragments) {
             atoms.push(range.start, (0..range.len()).map(|atom| [atom]));
             sets.push(range.start, fragments.iter().map(|set| set.iter().map(|&a| a as usize)));
         }
         Ok(BatchEncoding {
-            global: self.molecule.head.global(&hidden, &segments)?,
+            global,
             tokens: group(&parts, &atoms)?,
             fragments: group(&parts, &sets)?,
         })
@@ -88,7 +85,7 @@ impl Towers {
         segments: &Arc<Segments>,
         batch: &[&TextInput],
     ) -> Result<BatchEncoding> {
-        let parts = self.text.head.parts(hidden, segments)?;
+        let TextVectors { global, parts } = self.text.vectors(hidden, segments, batch)?;
         let (mut words, mut phrases) = (Grouping::default(), Grouping::default());
         for (input, range) in batch.iter().zip(segments.ranges()) {
             words.push(range.start, input.words.iter().map(|w| w.pieces.clone()));
@@ -96,7 +93,7 @@ impl Towers {
                 .push(range.start, input.phrases.iter().map(|phrase| input.pieces(phrase.clone())));
         }
         Ok(BatchEncoding {
-            global: self.text.head.global(hidden, segments)?,
+            global,
             tokens: group(&parts, &words)?,
             fragments: group(&parts, &phrases)?,
         })

@@ -11,8 +11,8 @@ use std::{
 
 use moiety_chem::Molecule;
 use moiety_encoder::{
-    DeviceChoice, Encoder, Encoding, Extent, Level, Model,
-    train::{Beginning, TextStart, TrainConfig, TrainEvent, train},
+    DeviceChoice, Encoder, Encoding, Extent, FeatureConfig, Level, Model,
+    train::{Beginning, TextStart, TrainConfig, TrainEvent, TrainPaths, train},
 };
 
 fn trained(dir: &Path, steps: usize) -> Model {
@@ -151,6 +151,69 @@ fn a_run_can_begin_with_an_earlier_model_and_like_molecules_in_a_batch() {
         .expect_err("another beginning")
         .to_string();
     assert!(refused.contains("another beginning"), "{refused}");
+}
+
+/// A run of the feature tables alone, which begins with the model in `dir/run/model`.
+fn features_run(dir: &Path, steps: usize) -> (TrainConfig, TrainPaths) {
+    let mut config = small::config(steps);
+    config.model.features = Some(FeatureConfig { text_rows: 512, molecule_rows: 512 });
+    (config.features_alone, config.feature_learning_rate) = (true, 0.3);
+    (config.feature_dropout, config.phrase_windows) = (0.1, 0.2);
+    config.tower_dropout = [("caption".to_owned(), 0.5)].into();
+    let begin = Beginning::Model(dir.join("run/model"));
+    (config, TrainPaths { begin, out: dir.join("features"), ..small::paths(dir) })
+}
+
+#[test]
+fn tables_of_features_learn_beside_towers_that_stay_as_they_were() {
+    let dir = tempfile::tempdir().expect("directory");
+    let plain = trained(dir.path(), 4);
+    let (config, paths) = features_run(dir.path(), 40);
+    let mut losses = Vec::new();
+    train(&config, &paths, DeviceChoice::Cpu, |event| {
+        if let TrainEvent::Step { losses: parts, .. } = event {
+            losses.push(parts["global"]);
+        }
+    })
+    .expect("training");
+    let mean = |part: &[f32]| part.iter().sum::<f32>() / part.len() as f32;
+    assert!(mean(&losses[30..]) < 0.7 * mean(&losses[..5]), "{losses:?}");
+    let load = || Model::load(&paths.out.join("model"), 2).expect("the model it wrote");
+    let (featured, bare) = (load(), load().without_features());
+    let (a, b) = (encode(&plain, &["CC(=O)OC"]), encode(&featured, &["CC(=O)OC"]));
+    assert!(a[0].tokens == b[0].tokens && a[0].fragments == b[0].fragments);
+    assert!(gap(&a[0].global, &b[0].global) > 0.1);
+    assert!((length(&b[0].global) - 1.0).abs() < 1e-5);
+    assert!(gap(&a[0].global, &encode(&bare, &["CC(=O)OC"])[0].global) < 1e-3);
+    assert_ne!(bare.info().fingerprint, featured.info().fingerprint);
+}
+
+#[test]
+fn a_killed_run_of_features_goes_on_to_the_same_model() {
+    let dir = tempfile::tempdir().expect("directory");
+    trained(dir.path(), 4);
+    let (config, whole) = features_run(dir.path(), 8);
+    train(&config, &whole, DeviceChoice::Cpu, |_| {}).expect("training");
+    let cut = TrainPaths { out: dir.path().join("cut"), ..features_run(dir.path(), 8).1 };
+    let killed = catch_unwind(AssertUnwindSafe(|| {
+        train(&config, &cut, DeviceChoice::Cpu, |event| {
+            if matches!(event, TrainEvent::Step { step: 5, .. }) {
+                panic!("the power goes");
+            }
+        })
+    }));
+    assert!(killed.is_err());
+    train(&config, &cut, DeviceChoice::Cpu, |_| {}).expect("resumed");
+    let weights = |run: &Path| fs::read(run.join("model/model.safetensors")).expect("weights");
+    assert!(weights(&whole.out) == weights(&cut.out));
+}
+
+#[test]
+fn features_are_refused_where_the_model_has_no_tables_for_them() {
+    let mut json = serde_json::to_value(small::config(4)).expect("json");
+    json["features_alone"] = true.into();
+    let error = TrainConfig::from_json(&json.to_string()).expect_err("no tables").to_string();
+    assert!(error.contains("model.features"), "{error}");
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod math;
 mod matmul;
 mod maxsim;
 mod segment;
+mod weighted_bag;
 
 use candle_core::{CpuStorage, Device, Layout, Result, Storage, Tensor};
 
@@ -23,6 +24,7 @@ pub(crate) use layer_norm::layer_norm;
 pub(crate) use math::{axpy, dot, squared_distance};
 pub(crate) use maxsim::weighted_max_sim;
 pub(crate) use segment::{segment_softmax, segment_weighted_sum};
+pub(crate) use weighted_bag::{WeightedBags, weighted_bag};
 
 /// Least work (numbers touched) that is worth another thread.
 const GRAIN: usize = 1 << 14;

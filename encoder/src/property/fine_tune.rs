@@ -135,7 +135,7 @@ impl<'a> Tuning<'a> {
         let mut head = Params::initialise(&shape.specs(), seed)?;
         head.make_trainable(|_| true)?;
         let read = |molecule: &&Molecule| Input {
-            graph: MoleculeInput::new(molecule, &model.molecule),
+            graph: MoleculeInput::new(molecule, &model),
             fragments: molecule.fragments(),
         };
         Ok(Self {
@@ -188,8 +188,7 @@ impl<'a> Tuning<'a> {
         let inputs: Vec<&Input> = rows.iter().map(|&row| &self.inputs[row]).collect();
         let graphs: Vec<&MoleculeInput> = inputs.iter().map(|input| &input.graph).collect();
         let fragments: Vec<&[Vec<u32>]> = inputs.iter().map(|i| i.fragments.as_slice()).collect();
-        let table_rows = graphs.iter().flat_map(|graph| graph.rows.iter().copied()).collect();
-        let x = statistics(&self.towers.molecules(table_rows, &graphs, &fragments)?)?;
+        let x = statistics(&self.towers.molecules(&graphs, &fragments)?)?;
         let column = |numbers: &[f32]| Tensor::from_slice(numbers, numbers.len(), &Device::Cpu);
         let x = x
             .broadcast_sub(&column(&self.input.mean)?)?

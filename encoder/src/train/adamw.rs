@@ -1,12 +1,14 @@
-//! AdamW (arXiv 1711.05101) with clipping by the global norm and a state that can be saved.
+//! AdamW (arXiv 1711.05101) with clipping by the global norm, and Adagrad by rows for tables of features, with a state that can
+//! be saved.
 
 use std::collections::{BTreeMap, HashMap};
 
-use candle_core::{D, Device, Tensor, Var, backprop::GradStore};
+use candle_core::{D, DType, Device, Tensor, Var, backprop::GradStore};
 use rayon::prelude::*;
 
 use crate::{
     error::{EncoderError, Result},
+    features::is_table,
     ops::with_floats,
     params::Params,
 };
@@ -14,6 +16,8 @@ use crate::{
 const BETA1: f64 = 0.9;
 const EPS: f64 = 1e-8;
 const CHUNK: usize = 1 << 15;
+/// What the sums of a table's rows begin with: the first step of a row is short where its gradient is small.
+const FIRST_SQUARE: f64 = 1e-6;
 
 /// The optimiser's moments, by weight name.
 #[derive(Default)]
@@ -27,6 +31,10 @@ enum Moments {
     Numbers { m: Vec<f32>, v: Vec<f32> },
     /// On another device, in the weight's shape.
     Tensors { m: Tensor, v: Tensor },
+    /// Of a table of features, most of whose rows have no gradient in a step: the sum of each row's mean squares so far,
+    /// [rows, 1]. A row is moved by Adagrad (Duchi et al. 2011) with one rate for all its numbers: far where it is seldom
+    /// seen, not at all while it is not. Its gradient is not clipped.
+    Rows(Tensor),
 }
 
 /// How weights are moved, at every step alike.
@@ -52,6 +60,7 @@ pub(crate) struct StepSize<'a> {
 /// What one step multiplies the numbers of one weight by.
 #[derive(Clone, Copy)]
 struct Factors {
+    rate: f32,
     clip: f32,
     beta2: f32,
     decay: f32,
@@ -65,6 +74,7 @@ impl Factors {
         let Optimiser { beta2, weight_decay, .. } = size.optimiser;
         let unbias = (1.0 - beta2.powi(t)).sqrt();
         Self {
+            rate: rate as f32,
             clip: clip as f32,
             beta2: beta2 as f32,
             // Biases, norms and scales are not decayed.
@@ -87,7 +97,8 @@ impl AdamW {
             .vars()
             .filter_map(|(name, var)| grads.get(var).map(|grad| (name, var, grad)))
             .collect();
-        let norm = norm(grads.iter().map(|(_, _, grad)| *grad))?;
+        let clipped = grads.iter().filter(|(name, _, _)| !is_table(name));
+        let norm = norm(clipped.map(|(_, _, grad)| *grad))?;
         if !norm.is_finite() {
             return Err(EncoderError::Config(format!(
                 "the gradient is {norm} at step {}: lower learning_rate",
@@ -99,7 +110,9 @@ impl AdamW {
             let factors = Factors::new(size, (size.rate)(name), var.rank(), clip);
             let moments = match self.moments.entry(name.clone()) {
                 std::collections::btree_map::Entry::Occupied(known) => known.into_mut(),
-                std::collections::btree_map::Entry::Vacant(new) => new.insert(Moments::zero(var)?),
+                std::collections::btree_map::Entry::Vacant(new) => {
+                    new.insert(Moments::first(name, var)?)
+                }
             };
             moments.move_weight(var, grad, factors)?;
         }
@@ -132,12 +145,19 @@ impl AdamW {
 }
 
 impl Moments {
-    fn zero(var: &Var) -> Result<Self> {
+    fn first(name: &str, var: &Var) -> Result<Self> {
+        if is_table(name) {
+            let squares = Tensor::full(FIRST_SQUARE as f32, (var.dim(0)?, 1), var.device())?;
+            return Ok(Self::Rows(squares));
+        }
         let zero = Tensor::zeros(var.elem_count(), var.dtype(), &Device::Cpu)?;
         Self::of(var, &zero, &zero)
     }
 
     fn of(var: &Var, m: &Tensor, v: &Tensor) -> Result<Self> {
+        if v.elem_count() != var.elem_count() {
+            return Ok(Self::Rows(v.reshape((var.dim(0)?, 1))?.to_device(var.device())?));
+        }
         if var.device().is_cpu() {
             return Ok(Self::Numbers { m: m.to_vec1()?, v: v.to_vec1()? });
         }
@@ -153,6 +173,8 @@ impl Moments {
                 Tensor::from_slice(v, v.len(), &Device::Cpu)?,
             ),
             Self::Tensors { m, v } => (m.flatten_all()?, v.flatten_all()?),
+            // There is no first moment.
+            Self::Rows(squares) => (Tensor::zeros(1, DType::F32, &Device::Cpu)?, squares.clone()),
         })
     }
 
@@ -170,6 +192,12 @@ impl Moments {
                 let theta;
                 (theta, *m, *v) = moved_tensors(var, (m, v), grad, factors)?;
                 Ok(var.set(&theta)?)
+            }
+            Self::Rows(squares) => {
+                *squares = (&*squares + grad.sqr()?.mean_keepdim(D::Minus1)?)?;
+                let step =
+                    grad.affine(f64::from(factors.rate), 0.0)?.broadcast_div(&squares.sqrt()?)?;
+                Ok(var.set(&(var.detach() - step)?)?)
             }
         }
     }
@@ -199,7 +227,7 @@ fn move_numbers(
     theta: &mut [f32],
     (m, v): (&mut [f32], &mut [f32]),
     grad: &[f32],
-    Factors { clip, beta2, decay, scale, eps }: Factors,
+    Factors { clip, beta2, decay, scale, eps, .. }: Factors,
 ) {
     let beta1 = BETA1 as f32;
     let state = m.par_chunks_mut(CHUNK).zip(v.par_chunks_mut(CHUNK));
@@ -220,7 +248,7 @@ fn moved_tensors(
     theta: &Tensor,
     (m, v): (&Tensor, &Tensor),
     grad: &Tensor,
-    Factors { clip, beta2, decay, scale, eps }: Factors,
+    Factors { clip, beta2, decay, scale, eps, .. }: Factors,
 ) -> Result<(Tensor, Tensor, Tensor)> {
     let beta1 = BETA1 as f32;
     let times = |t: &Tensor, factor: f32| t.affine(f64::from(factor), 0.0);
@@ -257,6 +285,29 @@ mod tests {
             }
         }
         assert!(value(&params).abs() < 0.05, "{}", value(&params));
+    }
+
+    #[test]
+    fn rows_of_a_table_move_alone_and_less_each_time() {
+        let spec = ParamSpec::new("text.features.global", &[2, 2], Init::Zeros);
+        let mut params = Params::initialise(&[spec], 1).expect("params");
+        params.make_trainable(|_| true).expect("vars");
+        let mut adam = AdamW::default();
+        let optimiser = Optimiser { beta2: 0.98, weight_decay: 0.1, clip_norm: 1e-9 };
+        let mut places = Vec::new();
+        for step in 1..=2 {
+            let table = params.get("text.features.global").expect("table");
+            let grads = table.narrow(0, 1, 1).and_then(|row| row.sum_all()?.backward());
+            let size = StepSize { rate: &|_| 0.1, optimiser, step };
+            adam.step(&params, &grads.expect("backward"), &size).expect("step");
+            places.push(table.to_vec2::<f32>().expect("numbers"));
+        }
+        assert_eq!(places[1][0], [0.0; 2]);
+        let (first, second) = (-places[0][1][0], places[0][1][0] - places[1][1][0]);
+        assert!((first - 0.1).abs() < 1e-5 && (second - 0.1 / 2f32.sqrt()).abs() < 1e-5);
+        let kept = AdamW::restore(&params, &adam.tensors().expect("tensors")).expect("restored");
+        assert_eq!(kept.tensors().expect("tensors").len(), 2);
+        assert!(matches!(kept.moments.values().next(), Some(Moments::Rows(_))));
     }
 
     #[test]

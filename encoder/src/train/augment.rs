@@ -1,9 +1,10 @@
-//! What a step leaves out of its inputs: words of texts, environments of atoms.
+//! What a step leaves out of its inputs: words of texts, environments of atoms, features of both.
 
 use rand::{Rng, rngs::StdRng};
 
-use super::config::TrainConfig;
+use super::{config::TrainConfig, data::Example};
 use crate::{
+    features::{FeatureCounts, text_features},
     molecule::{MoleculeInput, ROWS_PER_ATOM, neutral_row},
     tokenize::TextInput,
 };
@@ -17,18 +18,34 @@ pub(super) struct Window {
     pub(super) pieces: Vec<usize>,
     /// The text as if it had only those pieces.
     pub(super) input: TextInput,
+    /// True where the frozen layers too shall see no more than those pieces, as they will of a question.
+    pub(super) alone: bool,
 }
 
 /// What a step reads of a text: some phrases of it, or a window with words dropped.
-pub(super) fn excerpt(text: &TextInput, config: &TrainConfig, rng: &mut StdRng) -> Window {
-    match config.phrase_windows > 0.0 && rng.random_bool(config.phrase_windows) {
-        true => phrases(text, config, rng),
+pub(super) fn excerpt(example: &Example, config: &TrainConfig, rng: &mut StdRng) -> Window {
+    let text = &example.text;
+    let mut window = match config.phrase_windows > 0.0 && rng.random_bool(config.phrase_windows) {
+        true => phrases(example, config, rng),
         false => window(text, config, rng),
+    };
+    thin(&mut window.input.features, config, rng);
+    window
+}
+
+/// Leaves some features out.
+fn thin(features: &mut FeatureCounts, config: &TrainConfig, rng: &mut StdRng) {
+    if config.feature_dropout == 0.0 {
+        return;
     }
+    let left = features.rows.iter().copied().zip(features.counts.iter().copied());
+    let (rows, counts) = left.filter(|_| !rng.random_bool(config.feature_dropout)).unzip();
+    *features = FeatureCounts { rows, counts };
 }
 
 /// One to three phrases in a row, with the words between them.
-fn phrases(text: &TextInput, config: &TrainConfig, rng: &mut StdRng) -> Window {
+fn phrases(example: &Example, config: &TrainConfig, rng: &mut StdRng) -> Window {
+    let text = &example.text;
     let first = rng.random_range(0..text.phrases.len());
     let last = (first + rng.random_range(0..3usize)).min(text.phrases.len() - 1);
     let start = text.words[text.phrases[first].start].pieces.start;
@@ -43,7 +60,16 @@ fn phrases(text: &TextInput, config: &TrainConfig, rng: &mut StdRng) -> Window {
         }
     }
     match text.words.iter().any(|word| keep[word.pieces.start]) {
-        true => keep_pieces(text, &keep),
+        true => {
+            let mut window = keep_pieces(text, &keep);
+            if let Some(rows) = config.model.features.map(|features| features.text_rows) {
+                let words = &window.input.words;
+                let asked = words[0].bytes.start..words[words.len() - 1].bytes.end;
+                window.input.features = text_features(&example.words[asked], rows);
+            }
+            window.alone = true;
+            window
+        }
         false => window(text, config, rng),
     }
 }
@@ -68,7 +94,8 @@ fn window(text: &TextInput, config: &TrainConfig, rng: &mut StdRng) -> Window {
         }
     }
     if words_left == 0 {
-        return Window { pieces: (0..text.ids.len()).collect(), input: text.clone() };
+        let pieces = (0..text.ids.len()).collect();
+        return Window { pieces, input: text.clone(), alone: false };
     }
     keep_pieces(text, &keep)
 }
@@ -83,6 +110,8 @@ fn keep_pieces(text: &TextInput, keep: &[bool]) -> Window {
         ids: pieces.iter().map(|&i| text.ids[i]).collect(),
         words: vec![],
         phrases: vec![],
+        // What a window leaves out, its features keep: they cost next to nothing, and a text is read whole later.
+        features: text.features.clone(),
     };
     let mut new_index = vec![None; text.words.len()];
     for (i, word) in text.words.iter().enumerate().filter(|(_, word)| keep[word.pieces.start]) {
@@ -101,19 +130,22 @@ fn keep_pieces(text: &TextInput, keep: &[bool]) -> Window {
     if input.phrases.is_empty() {
         input.phrases.push(0..input.words.len());
     }
-    Window { pieces, input }
+    Window { pieces, input, alone: false }
 }
 
-/// Table rows of a molecule with some environments masked.
-pub(super) fn masked_rows(
+/// A molecule with some environments masked and some features left out.
+pub(super) fn masked(
     molecule: &MoleculeInput,
     config: &TrainConfig,
     rng: &mut StdRng,
-) -> Vec<u32> {
+) -> MoleculeInput {
+    let mut masked = molecule.clone();
     let neutral = neutral_row(&config.model.molecule);
     let mask = |(i, row): (usize, &u32)| {
         let environment = i % ROWS_PER_ATOM < ENVIRONMENT_COLUMNS;
         if environment && rng.random_bool(config.environment_dropout) { neutral } else { *row }
     };
-    molecule.rows.iter().enumerate().map(mask).collect()
+    masked.rows = molecule.rows.iter().enumerate().map(mask).collect();
+    thin(&mut masked.features, config, rng);
+    masked
 }

@@ -52,6 +52,20 @@ pub struct TrainConfig {
     pub word_dropout: f64,
     /// Chance that an environment of an atom is masked in a step.
     pub environment_dropout: f64,
+    /// Chance that a hashed feature of a text or a molecule is left out of a step.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub feature_dropout: f64,
+    /// Peak learning rate of the tables of hashed features, whose rows most steps leave alone.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub feature_learning_rate: f64,
+    /// True for a run that trains nothing but the tables of hashed features, by the global vector: the towers stay as they came,
+    /// and are asked once for each text and molecule.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub features_alone: bool,
+    /// Chance that such a step leaves the towers' vectors out, by kind of text; 1 where they are never asked. They know the
+    /// training pairs better than any others, and what they know the tables would not learn.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tower_dropout: BTreeMap<String, f64>,
     /// Weight of the fragment level in the loss (the global level has 1).
     pub fragment_loss: f64,
     /// Weight of the token level in the loss.
@@ -112,6 +126,7 @@ impl TrainConfig {
             ("word_dropout", self.word_dropout),
             ("environment_dropout", self.environment_dropout),
             ("phrase_windows", self.phrase_windows),
+            ("feature_dropout", self.feature_dropout),
         ] {
             if !(0.0..1.0).contains(&p) {
                 return fail(format!("{name} is {p}, must be at least 0 and below 1"));
@@ -119,6 +134,13 @@ impl TrainConfig {
         }
         if !(1..=self.batch_size).contains(&self.similar) {
             return fail(format!("similar is {}, must be 1..={}", self.similar, self.batch_size));
+        }
+        if let Some((kind, p)) = self.tower_dropout.iter().find(|(_, p)| !(0.0..=1.0).contains(*p))
+        {
+            return fail(format!("tower_dropout of {kind} is {p}, must be 0 to 1"));
+        }
+        if self.features_alone && self.model.features.is_none() {
+            return fail("features_alone needs model.features".into());
         }
         if self.frozen_text_layers > self.model.text.layers {
             return fail(format!(
@@ -178,6 +200,11 @@ fn one() -> usize {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
 fn is_one(x: &usize) -> bool {
     *x == 1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+fn is_false(x: &bool) -> bool {
+    !*x
 }
 
 fn is_zero(x: &f64) -> bool {

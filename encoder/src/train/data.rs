@@ -7,6 +7,7 @@ use std::{
     path::Path,
 };
 
+use candle_core::Tensor;
 use moiety_chem::{Fingerprint, Molecule};
 use rayon::prelude::*;
 use serde::Deserialize;
@@ -14,8 +15,10 @@ use serde::Deserialize;
 use crate::{
     config::ModelConfig,
     error::{EncoderError, Result},
-    molecule::MoleculeInput,
+    features::inverse_frequencies,
+    molecule::{self, MoleculeInput},
     params::Params,
+    text,
     tokenize::{TextInput, TextReader},
 };
 
@@ -40,12 +43,20 @@ pub(super) struct Row {
 
 /// One pair as the towers read it.
 pub(super) struct Example {
+    /// The text itself.
+    pub(super) words: String,
     pub(super) text: TextInput,
     pub(super) molecule: MoleculeInput,
     pub(super) fragments: Vec<Vec<u32>>,
     pub(super) fingerprint: Fingerprint,
-    /// Molecules of the same key are no negatives for each other.
-    pub(super) inchikey: String,
+    inchikey: String,
+}
+
+impl Example {
+    /// True for pairs of one molecule, which are no negatives for each other.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.inchikey == other.inchikey
+    }
 }
 
 /// All pairs of a run, as the model reads them.
@@ -116,6 +127,23 @@ impl<E: Send> Dataset<E> {
 }
 
 impl Dataset<Example> {
+    /// Sets the weights of hashed features from the training pairs, unless they have been set before.
+    pub(super) fn weigh_features(&self, params: &mut Params, config: &ModelConfig) -> Result<()> {
+        let Some(features) = config.features else { return Ok(()) };
+        let examples = || self.train.values().flatten();
+        let texts = inverse_frequencies(examples().map(|e| &e.text.features), features.text_rows);
+        let molecules =
+            inverse_frequencies(examples().map(|e| &e.molecule.features), features.molecule_rows);
+        for (name, idf) in [(text::FEATURE_IDF, texts), (molecule::FEATURE_IDF, molecules)] {
+            let now = params.get(name)?;
+            let unset = now.to_vec1::<f32>()?.iter().all(|&weight| weight == 1.0);
+            if unset {
+                params.insert(name, Tensor::from_vec(idf, now.shape(), now.device())?);
+            }
+        }
+        Ok(())
+    }
+
     /// For each kind of text, which molecules are alike; nothing when batches of `similar` pairs do not ask for it.
     pub(super) fn neighbours(&self, similar: usize) -> BTreeMap<String, Neighbours> {
         let of = |examples: &Vec<Example>| {
@@ -191,9 +219,10 @@ pub(super) fn read_example(
     }
     Some(Example {
         text: reader.read(&row.text, 0).ok()?,
+        words: row.text.clone(),
         fragments: molecule.fragments(),
         fingerprint: molecule.morgan_fingerprint(),
-        molecule: MoleculeInput::new(&molecule, &config.molecule),
+        molecule: MoleculeInput::new(&molecule, config),
         inchikey: row.inchikey.clone(),
     })
 }

@@ -1,5 +1,5 @@
-//! Output of the frozen text layers, computed once per text and kept in f16. Where none is frozen nothing is kept: the
-//! embeddings are then trained, and come with their gradient.
+//! Output of the frozen text layers, computed once per text and kept in f16; phrases that are read alone are computed each time.
+//! Where no layer is frozen nothing is kept: the embeddings are then trained, and come with their gradient.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -36,8 +36,16 @@ impl FrozenTexts {
             return tower.embed_at(ids, pieces.map(|&place| place as u32).collect());
         }
         self.fill(tower, kind, batch)?;
+        let alone: Vec<&[u32]> =
+            windows.iter().filter(|w| w.alone).map(|w| &w.input.ids[..]).collect();
+        let alone = self.forward(tower, &alone)?;
+        let mut alone = alone.iter();
         let mut rows = Vec::new();
         for ((i, _), window) in batch.iter().zip(windows) {
+            if let Some(phrases) = window.alone.then(|| alone.next()).flatten() {
+                rows.extend_from_slice(phrases);
+                continue;
+            }
             let kept = &self.kept[&(kind.to_owned(), *i)];
             for &piece in &window.pieces {
                 rows.extend(kept[piece * self.width..][..self.width].iter().map(|x| x.to_f32()));
@@ -55,14 +63,23 @@ impl FrozenTexts {
         }
         let ids: Vec<&[u32]> =
             missing.iter().map(|(_, example)| example.text.ids.as_slice()).collect();
-        let segments = Arc::new(Segments::from_lengths(ids.iter().map(|ids| ids.len())));
-        let x = tower.layers_forward(&tower.embed(&ids)?, &segments, 0..self.layers)?;
-        let x = x.flatten_all()?.to_vec1::<f32>()?;
-        for ((i, _), range) in missing.into_iter().zip(segments.ranges()) {
-            let rows = &x[range.start * self.width..range.end * self.width];
-            self.kept
-                .insert((kind.to_owned(), *i), rows.iter().map(|&v| f16::from_f32(v)).collect());
+        for ((i, _), rows) in missing.iter().zip(self.forward(tower, &ids)?) {
+            self.kept.insert((kind.to_owned(), *i), rows.into_iter().map(f16::from_f32).collect());
         }
         Ok(())
+    }
+
+    /// Rows [pieces, width] of each of these texts, as numbers.
+    fn forward(&self, tower: &TextTower, ids: &[&[u32]]) -> Result<Vec<Vec<f32>>> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let segments = Arc::new(Segments::from_lengths(ids.iter().map(|ids| ids.len())));
+        let x = tower.layers_forward(&tower.embed(ids)?, &segments, 0..self.layers)?;
+        let x = x.flatten_all()?.to_vec1::<f32>()?;
+        let rows = |range: std::ops::Range<usize>| {
+            x[range.start * self.width..range.end * self.width].to_vec()
+        };
+        Ok(segments.ranges().map(rows).collect())
     }
 }

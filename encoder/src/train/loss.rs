@@ -27,16 +27,31 @@ pub(super) fn losses(
     same: impl Fn(usize, usize) -> bool,
 ) -> Result<Losses> {
     let mask = mask(texts.global.dim(0)?, texts.global.device(), same)?;
-    let scale = |level: usize| -> Result<Tensor> {
-        Ok(towers.logit_scales.narrow(0, level, 1)?.minimum(MAX_SCALE.ln())?.exp()?)
+    let level = |cosines: Tensor, at: usize| {
+        info_nce(&cosines.broadcast_mul(&scale(towers, at)?)?, Some(&mask))
     };
-    let level =
-        |cosines: Tensor, at: usize| info_nce(&cosines.broadcast_mul(&scale(at)?)?, Some(&mask));
     Ok(Losses {
         global: level(texts.global.matmul(&molecules.global.t()?)?, 0)?,
         fragment: level(interaction(&texts.fragments, &molecules.fragments)?, 1)?,
         token: level(interaction(&texts.tokens, &molecules.tokens)?, 2)?,
     })
+}
+
+/// The loss of unit global vectors alone, by the rules of [`losses`].
+pub(super) fn global_loss(
+    towers: &Towers,
+    texts: &Tensor,
+    molecules: &Tensor,
+    same: impl Fn(usize, usize) -> bool,
+) -> Result<Tensor> {
+    let mask = mask(texts.dim(0)?, texts.device(), same)?;
+    let cosines = texts.matmul(&molecules.t()?)?;
+    info_nce(&cosines.broadcast_mul(&scale(towers, 0)?)?, Some(&mask))
+}
+
+/// What the cosines of a level are multiplied by.
+fn scale(towers: &Towers, level: usize) -> Result<Tensor> {
+    Ok(towers.logit_scales.narrow(0, level, 1)?.minimum(MAX_SCALE.ln())?.exp()?)
 }
 
 #[cfg(test)]
@@ -47,7 +62,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        config::{LevelWeights, ModelConfig, MoleculeConfig, TextConfig},
+        config::{FeatureConfig, LevelWeights, ModelConfig, MoleculeConfig, TextConfig},
+        features::text_features,
         molecule::MoleculeInput,
         ops::check::{device, gap, with_compositions},
         params::Params,
@@ -80,6 +96,7 @@ mod tests {
                 ffn: 32,
                 max_tokens: 24,
             },
+            features: Some(FeatureConfig { text_rows: 40, molecule_rows: 40 }),
         }
     }
 
@@ -90,7 +107,12 @@ mod tests {
         let ids = (0..=count).map(|i| ((7 * i + words) % 48) as u32).collect();
         let word = |i: usize| Word { bytes: 0..0, pieces: pieces(i) };
         let phrases = (0..words).step_by(3).map(|i| i..(i + 3).min(words)).collect();
-        TextInput { ids, words: (0..words).map(word).collect(), phrases }
+        TextInput {
+            ids,
+            words: (0..words).map(word).collect(),
+            phrases,
+            features: text_features(&format!("octan-{words}-ol"), 40),
+        }
     }
 
     /// The sum of a batch's three losses and its gradient by every weight.
@@ -102,12 +124,9 @@ mod tests {
         let towers = Towers::load(&params, &config)?;
         let molecules = ["CCO", "C", "CC(=O)Oc1ccccc1C(=O)O", "[Na+].[Cl-]", "N[C@@H](C)C(=O)O"]
             .map(|smiles| moiety_chem::Molecule::from_smiles(smiles).expect("a valid SMILES"));
-        let graphs: Vec<_> =
-            molecules.iter().map(|m| MoleculeInput::new(m, &config.molecule)).collect();
+        let graphs: Vec<_> = molecules.iter().map(|m| MoleculeInput::new(m, &config)).collect();
         let fragments: Vec<_> = molecules.iter().map(|m| m.fragments()).collect();
-        let rows = graphs.iter().flat_map(|m| m.rows.iter().copied()).collect();
         let encoded = towers.molecules(
-            rows,
             &graphs.iter().collect::<Vec<_>>(),
             &fragments.iter().map(Vec::as_slice).collect::<Vec<_>>(),
         )?;

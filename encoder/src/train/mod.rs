@@ -12,6 +12,7 @@ mod config;
 mod data;
 mod event;
 mod frozen;
+mod known;
 mod loss;
 mod neighbours;
 mod run;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use candle_core::DType;
-use rand::{SeedableRng, rngs::StdRng};
+use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use super::{
     adamw::Optimiser,
@@ -17,14 +17,15 @@ use super::{
     data::{Dataset, Example, read_example},
     event::TrainEvent,
     frozen::FrozenTexts,
-    loss::losses,
+    known::KnownVectors,
+    loss::{global_loss, losses},
     run::{self, Forward, Plan, Recipe},
     sampler::Sampler,
     validate::validate,
 };
 use crate::{
-    device::DeviceChoice, error::Result, fingerprint, minilm, model, params::Params,
-    ragged::Segments, tokenize::TextReader, towers::Towers,
+    device::DeviceChoice, error::Result, features::is_table, fingerprint, head, minilm, model,
+    params::Params, ragged::Segments, tokenize::TextReader, towers::Towers,
 };
 
 /// The files of a run.
@@ -44,7 +45,7 @@ pub enum Beginning {
     /// Seeded noise, and the text tower at all-MiniLM-L6-v2 unless the config lets it start from nothing: a directory with
     /// that model's `tokenizer.json` and `model.safetensors`.
     TextModel(PathBuf),
-    /// Everything at a model of ours with the same sizes: a model directory.
+    /// Everything at a model of ours with the same sizes: a model directory. Tables of features that it lacks are new.
     Model(PathBuf),
 }
 
@@ -68,7 +69,10 @@ impl Beginning {
             }
             Self::Model(dir) => {
                 let fingerprint = fingerprint::verify(dir)?;
-                Ok((Params::load(&weights, &specs)?, Some(fingerprint)))
+                let known = Towers::specs(&model::read_config(dir)?);
+                let mut params = Params::initialise(&specs, config.seed)?;
+                params.take(Params::load(&weights, &known)?, is_table)?;
+                Ok((params, Some(fingerprint)))
             }
         }
     }
@@ -88,13 +92,13 @@ pub fn train(
     tell: impl FnMut(&TrainEvent),
 ) -> Result<()> {
     let device = device.open()?;
-    let text = &config.model.text;
     let tokenizer = paths.begin.dir().join("tokenizer.json");
-    let reader = TextReader::load(&tokenizer, text.max_tokens, text.vocabulary)?;
+    let reader = TextReader::load(&tokenizer, &config.model)?;
     let data = Dataset::read(&paths.pairs, config.kinds.keys(), |row| {
         read_example(row, &config.model, &reader)
     })?;
     let mut params = paths.begin.params(config)?;
+    data.weigh_features(&mut params.0, &config.model)?;
     params.0.move_to(&device)?;
     run::run(&mut TwoTowers::begin(config, params, &data, tokenizer)?, &paths.out, tell)
 }
@@ -107,6 +111,7 @@ struct TwoTowers<'a> {
     params: Params,
     towers: Towers,
     frozen: FrozenTexts,
+    known: KnownVectors,
     sampler: Sampler,
     /// Fingerprint of the model that the run began from, if it was one of ours.
     from: Option<String>,
@@ -119,12 +124,16 @@ impl<'a> TwoTowers<'a> {
         data: &'a Dataset<Example>,
         tokenizer: PathBuf,
     ) -> Result<Self> {
-        params.make_trainable(|name| !is_frozen(name, config.frozen_text_layers))?;
+        let trains =
+            |name: &str| !config.features_alone || is_global_table(name) || name == "logit_scales";
+        params
+            .make_trainable(|name| trains(name) && !is_frozen(name, config.frozen_text_layers))?;
         let sampler = Sampler::new(&data.counts(), &config.kinds, config.batch_size, config.seed)
             .with_neighbours(data.neighbours(config.similar), config.similar);
         let towers = Towers::load(&params, &config.model)?;
         let frozen = FrozenTexts::new(config.frozen_text_layers, config.model.text.width);
-        Ok(Self { config, data, tokenizer, params, towers, frozen, sampler, from })
+        let known = KnownVectors::default();
+        Ok(Self { config, data, tokenizer, params, towers, frozen, known, sampler, from })
     }
 }
 
@@ -156,7 +165,10 @@ impl Recipe for TwoTowers<'_> {
         let pairs = &self.data.train[&kind];
         let batch: Vec<(usize, &Example)> = chosen.into_iter().map(|i| (i, &pairs[i])).collect();
         let mut rng = StdRng::seed_from_u64(self.config.seed ^ (step as u64 + 1) << 20);
-        self.losses(kind, &batch, &mut rng)
+        match self.config.features_alone {
+            true => self.features_loss(kind, &batch, &mut rng),
+            false => self.losses(kind, &batch, &mut rng),
+        }
     }
 
     fn optimiser(&self) -> Optimiser {
@@ -169,6 +181,9 @@ impl Recipe for TwoTowers<'_> {
     }
 
     fn peak_rate(&self, name: &str) -> f64 {
+        if is_table(name) && self.config.feature_learning_rate > 0.0 {
+            return self.config.feature_learning_rate;
+        }
         let text_tower = name.starts_with("text.") && !name.starts_with("text.head");
         if text_tower { self.config.text_learning_rate } else { self.config.learning_rate }
     }
@@ -187,6 +202,36 @@ impl Recipe for TwoTowers<'_> {
 }
 
 impl TwoTowers<'_> {
+    /// The loss of the global vectors where only the tables of features are trained.
+    fn features_loss(
+        &mut self,
+        kind: String,
+        batch: &[(usize, &Example)],
+        rng: &mut StdRng,
+    ) -> Result<Forward> {
+        let windows: Vec<_> =
+            batch.iter().map(|(_, e)| augment::excerpt(e, self.config, rng)).collect();
+        let graphs: Vec<_> =
+            batch.iter().map(|(_, e)| augment::masked(&e.molecule, self.config, rng)).collect();
+        let inputs: Vec<_> = windows.iter().map(|w| &w.input).collect();
+        let texts = self.towers.text.global_features(&inputs)?;
+        let molecules = self.towers.molecule.global_features(&graphs.iter().collect::<Vec<_>>())?;
+        let dropout = self.config.tower_dropout.get(&kind).copied().unwrap_or(0.0);
+        let (text, molecule) = match rng.random_bool(dropout) {
+            true => (None, None),
+            false => (
+                Some(self.known.texts(&self.towers, &kind, batch, &windows)?),
+                Some(self.known.molecules(&self.towers, &kind, batch)?),
+            ),
+        };
+        let (texts, molecules) = (head::join(text, texts)?, head::join(molecule, molecules)?);
+        let same =
+            |i: usize, j: usize| batch[i].1.is_same(batch[j].1) || inputs[i].ids == inputs[j].ids;
+        let loss = global_loss(&self.towers, &texts, &molecules, same)?;
+        let parts = BTreeMap::from([("global", loss.to_scalar()?)]);
+        Ok(Forward { kind, loss, parts })
+    }
+
     /// The weighted loss of a batch and its three levels.
     fn losses(
         &mut self,
@@ -195,7 +240,7 @@ impl TwoTowers<'_> {
         rng: &mut StdRng,
     ) -> Result<Forward> {
         let windows: Vec<_> =
-            batch.iter().map(|(_, e)| augment::excerpt(&e.text, self.config, rng)).collect();
+            batch.iter().map(|(_, e)| augment::excerpt(e, self.config, rng)).collect();
         let frozen = self.frozen.rows(&self.towers.text, &kind, batch, &windows)?;
         let segments = Arc::new(Segments::from_lengths(windows.iter().map(|w| w.pieces.len())));
         let layers = self.config.frozen_text_layers..self.towers.text.layers();
@@ -203,14 +248,13 @@ impl TwoTowers<'_> {
         let inputs: Vec<_> = windows.iter().map(|w| &w.input).collect();
         let texts = self.towers.text_levels(&hidden, &segments, &inputs)?;
 
-        let graphs: Vec<_> = batch.iter().map(|(_, e)| &e.molecule).collect();
+        let graphs: Vec<_> =
+            batch.iter().map(|(_, e)| augment::masked(&e.molecule, self.config, rng)).collect();
         let fragments: Vec<_> = batch.iter().map(|(_, e)| e.fragments.as_slice()).collect();
-        let rows = graphs.iter().flat_map(|m| augment::masked_rows(m, self.config, rng)).collect();
-        let molecules = self.towers.molecules(rows, &graphs, &fragments)?;
+        let molecules = self.towers.molecules(&graphs.iter().collect::<Vec<_>>(), &fragments)?;
 
-        let same = |i: usize, j: usize| {
-            batch[i].1.inchikey == batch[j].1.inchikey || inputs[i].ids == inputs[j].ids
-        };
+        let same =
+            |i: usize, j: usize| batch[i].1.is_same(batch[j].1) || inputs[i].ids == inputs[j].ids;
         let losses = losses(&self.towers, &texts, &molecules, same)?;
         let weighted = ((&losses.fragment * self.config.fragment_loss)?
             + (&losses.token * self.config.token_loss)?)?;
@@ -223,12 +267,18 @@ impl TwoTowers<'_> {
     }
 }
 
-/// True for weights that stay as the text model brought them.
+/// True for tables of features of whole texts and molecules.
+fn is_global_table(name: &str) -> bool {
+    name.ends_with(".features.global")
+}
+
+/// True for weights that stay as the text model brought them, or as the data made them.
 fn is_frozen(name: &str, frozen_layers: usize) -> bool {
     let layer = name
         .strip_prefix("text.layers.")
         .and_then(|rest| rest.split('.').next()?.parse::<usize>().ok());
     let input =
         ["text.words", "text.positions", "text.norm"].iter().any(|prefix| name.starts_with(prefix));
-    frozen_layers > 0 && (input || layer.is_some_and(|layer| layer < frozen_layers))
+    let frozen = frozen_layers > 0 && (input || layer.is_some_and(|layer| layer < frozen_layers));
+    frozen || name.ends_with(".features.idf")
 }

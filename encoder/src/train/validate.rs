@@ -20,9 +20,7 @@ pub(super) fn validate(towers: &Towers, pairs: &[&Example]) -> Result<[RankingMe
         let inputs: Vec<_> = pass.iter().map(|e| &e.text).collect();
         let graphs: Vec<_> = pass.iter().map(|e| &e.molecule).collect();
         let fragments: Vec<_> = pass.iter().map(|e| e.fragments.as_slice()).collect();
-        let rows = graphs.iter().flat_map(|m| m.rows.iter().copied()).collect();
-        let (text, molecule) =
-            (towers.texts(&inputs)?, towers.molecules(rows, &graphs, &fragments)?);
+        let (text, molecule) = (towers.texts(&inputs)?, towers.molecules(&graphs, &fragments)?);
         dim = text.global.dim(1)?;
         append(&mut texts, &text.global)?;
         append(&mut molecules, &molecule.global)?;
