@@ -73,6 +73,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     if engine.list_collections().iter().all(|info| info.config.name != COLLECTION) {
         import(&engine, &args)?;
     }
+    // Of an index the planner estimates what is on the disk.
+    engine.flush()?;
     wait_for_graph(&engine, args.exact_below)?;
     let vectors = queries(&engine, &args)?;
     let open = vectors.iter().map(|vector| timed(&engine, vector, None).map(|timed| timed.1));

@@ -2,12 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops where something fails")]
 
-use std::collections::HashSet;
+use std::{collections::HashSet, path::Path};
 
 use moiety_chem::Structure;
 use moiety_engine::{
-    AccessPath, Accuracy, EngineError, ErrorKind, ExplainRequest, FieldType, Filter, IndexState,
-    LevelWeights, Query, Record, SearchRequest, Side, Strategy as Found,
+    AccessPath, Accuracy, Engine, EngineError, ErrorKind, ExplainRequest, FieldType, Filter,
+    IndexState, LevelWeights, Query, Record, SearchRequest, Side, Strategy as Found,
 };
 use serde_json::json;
 
@@ -75,10 +75,9 @@ fn the_same_set_by_different_predicates_gives_the_same_hits_with_and_without_ind
     }
 }
 
-#[test]
-fn recall_holds_at_every_selectivity() {
-    let dir = tempfile::tempdir().unwrap();
-    let engine = engine(dir.path());
+/// 6,000 records of which one in a thousand has each number, once with an index and once without.
+fn shared_out(dir: &Path) -> Engine {
+    let engine = engine(dir);
     engine.create_index(NAME, &spec("share", FieldType::Integer)).unwrap();
     let share = |n: u64| n.wrapping_mul(2_654_435_761) % 1_000;
     let records: Vec<Record> = (0..6_000)
@@ -90,6 +89,37 @@ fn recall_holds_at_every_selectivity() {
     for records in records.chunks(1_000) {
         put(&engine, records.to_vec());
     }
+    engine
+}
+
+#[test]
+fn an_index_that_admits_half_of_all_is_left_alone_and_never_where_it_counts() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = shared_out(dir.path());
+    // Only what is on the disk can be estimated.
+    engine.flush().unwrap();
+    let half = Filter::parse("share < 500").unwrap();
+    for (below, is_read) in [(50, true), (500, false), (900, false)] {
+        let request = SearchRequest {
+            filter: Some(Filter::parse(&format!("share < {below}")).unwrap()),
+            ..SearchRequest::new(Query::Text(text(77)), Side::Text, 10)
+        };
+        let response = search(&engine, &request);
+        let plan = response.filter.as_ref().unwrap();
+        assert_eq!(plan.conditions[0].access, AccessPath::Index { field: "share".into() });
+        assert_eq!(plan.conditions[0].admits.is_some(), is_read, "{below}: {plan:?}");
+        let exact = SearchRequest { accuracy: Accuracy::Exact, ..request };
+        assert_eq!(response.hits.len(), search(&engine, &exact).hits.len());
+    }
+    assert_eq!(engine.count(NAME, Some(&half)).unwrap(), 3_000);
+    let (_, plan) = engine.count_planned(NAME, &half).unwrap();
+    assert_eq!(plan.conditions[0].admits, Some(3_000));
+}
+
+#[test]
+fn recall_holds_at_every_selectivity() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = shared_out(dir.path());
     fixture::wait_for_linked(&engine, 2_000);
     // With the collection's own width so few are always compared; with a narrow one half of them are sought in the graph.
     let narrow = Accuracy::Ef(40);

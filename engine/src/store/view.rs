@@ -3,7 +3,10 @@
 use std::{collections::BTreeSet, ops::Bound};
 
 use moiety_index::prefetch;
-use rocksdb::{DB, Direction, IteratorMode, ReadOptions, SnapshotWithThreadMode};
+use rocksdb::{
+    DB, Direction, IteratorMode, Range, ReadOptions, SnapshotWithThreadMode,
+    properties::{self, PropName},
+};
 
 use super::{
     CollectionId, Store,
@@ -226,6 +229,31 @@ impl<'a> View<'a> {
     ) -> Result<impl Iterator<Item = Result<u64>> + '_> {
         let entries = self.range(Family::Fields, range.start, range.end)?;
         Ok(entries.map(|entry| version_of_key(&entry?.0)))
+    }
+
+    /// About how many entries of the field indexes lie in each range, by bytes on the disk; `None` where less than
+    /// `least_bytes` of all indexes are there, and so little can be told.
+    pub(crate) fn estimated_entries(
+        &self,
+        ranges: &[KeyRange],
+        least_bytes: u64,
+    ) -> Result<Option<Vec<u64>>> {
+        let (db, family) = (&self.store.db, self.store.family(Family::Fields)?);
+        let number = |property: &PropName| db.property_int_value_cf(family, property);
+        let bytes = number(properties::TOTAL_SST_FILES_SIZE).map_err(store_error)?.unwrap_or(0);
+        let keys = number(properties::ESTIMATE_NUM_KEYS).map_err(store_error)?.unwrap_or(0);
+        if bytes < least_bytes.max(1) {
+            return Ok(None);
+        }
+        let entries = |range: &KeyRange| match range.start < range.end {
+            true => {
+                let range = Range::new(&range.start, &range.end);
+                let size = db.get_approximate_sizes_cf(family, &[range]).first().copied();
+                (size.unwrap_or(0) as f64 * keys as f64 / bytes as f64) as u64
+            }
+            false => 0,
+        };
+        Ok(Some(ranges.iter().map(entries).collect()))
     }
 
     /// Global vectors of a side from this version on, in the order of their versions.
