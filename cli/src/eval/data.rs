@@ -1,7 +1,7 @@
 //! The benchmark's captions, pool and training captions, from the files of the data directory.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     io::BufRead,
     path::{Path, PathBuf},
 };
@@ -42,14 +42,36 @@ struct Pair {
     #[serde(rename = "use")]
     usage: String,
     smiles: String,
+    inchikey: String,
     text: String,
+}
+
+impl Pair {
+    /// The first block of the InChIKey: which atoms are bound to which.
+    fn skeleton(&self) -> &str {
+        self.inchikey.split('-').next().unwrap_or_default()
+    }
+
+    /// Whether weights may have been trained on it.
+    fn is_open_training(&self) -> bool {
+        self.split == "train" && self.usage == "open"
+    }
+}
+
+/// Which captions are asked for.
+#[derive(Clone, Copy)]
+pub(super) struct Asked {
+    /// Most captions.
+    pub(super) limit: usize,
+    /// Only those of molecules whose skeleton no training pair has.
+    pub(super) new_skeletons: bool,
 }
 
 impl Benchmark {
     /// Reads the files below `dir`; molecules that `readable` refuses are left out of the pool.
     pub(super) fn read(
         dir: &Path,
-        limit: usize,
+        asked: Asked,
         readable: impl Fn(&Molecule) -> bool + Sync,
     ) -> Result<Self> {
         let pairs = pairs(&dir.join("pairs/pairs.jsonl.gz"))?;
@@ -57,7 +79,15 @@ impl Benchmark {
         let (pool, place, unread) = pool(&dir.join("chebi20/pool.tsv.gz"), readable)?;
         let mut captions = Vec::new();
         let mut left_out = 0;
-        for pair in pairs.iter().filter(|pair| pair.split == "validation").take(limit) {
+        let seen: HashSet<&str> = match asked.new_skeletons {
+            true => pairs.iter().filter(|p| p.is_open_training()).map(Pair::skeleton).collect(),
+            false => HashSet::new(),
+        };
+        let validation = pairs
+            .iter()
+            .filter(|pair| pair.split == "validation" && !seen.contains(pair.skeleton()))
+            .take(asked.limit);
+        for pair in validation {
             match cids.get(&pair.text).and_then(|cid| place.get(cid)) {
                 Some(&molecule) => captions.push(Caption { text: pair.text.clone(), molecule }),
                 None => left_out += 1,
@@ -65,7 +95,7 @@ impl Benchmark {
         }
         let training: Vec<(String, Molecule)> = pairs
             .into_par_iter()
-            .filter(|pair| pair.split == "train" && pair.kind == "caption" && pair.usage == "open")
+            .filter(|pair| pair.is_open_training() && pair.kind == "caption")
             .filter_map(|pair| Some((pair.text, Molecule::from_smiles(&pair.smiles).ok()?)))
             .collect();
         Ok(Self { captions, pool, training, unread, left_out })

@@ -24,7 +24,7 @@ use moiety_engine::{LevelScores, LevelWeights};
 use rayon::prelude::*;
 
 use crate::{error::Result, model_dir::ModelArgs, progress, writing::WritingArgs};
-use data::Benchmark;
+use data::{Asked, Benchmark};
 use precision::Precision;
 use report::{Report, Setting};
 
@@ -48,6 +48,10 @@ pub(crate) struct Args {
     /// Seek the best level weights on the first third of the captions, and report on the others
     #[arg(long)]
     tune: bool,
+    /// Leave out the captions of molecules of which a training pair has the skeleton (the first block of the InChIKey): what is
+    /// left are no stereoisomers of what the model has seen
+    #[arg(long)]
+    new_skeletons: bool,
     /// Ask instead whether a caption that names the stereoisomer ranks it before its twin
     #[arg(long)]
     stereo: bool,
@@ -86,7 +90,9 @@ fn retrieval(args: &Args) -> Result<()> {
     let loaded = args.model.load()?;
     let model = &*loaded.encoder;
     let readable = |molecule: &Molecule| model.check_molecule(molecule).is_ok();
-    let benchmark = Benchmark::read(&args.data, args.limit.unwrap_or(usize::MAX), readable)?;
+    let asked =
+        Asked { limit: args.limit.unwrap_or(usize::MAX), new_skeletons: args.new_skeletons };
+    let benchmark = Benchmark::read(&args.data, asked, readable)?;
     let weights = loaded.level_weights;
     let weights =
         LevelWeights { global: weights.global, fragment: weights.fragment, token: weights.token };

@@ -31,9 +31,8 @@ impl FrozenTexts {
         windows: &[Window],
     ) -> Result<Tensor> {
         if self.layers == 0 {
-            let pieces = windows.iter().flat_map(|window| &window.pieces);
             let ids = windows.iter().flat_map(|window| window.input.ids.iter().copied()).collect();
-            return tower.embed_at(ids, pieces.map(|&place| place as u32).collect());
+            return tower.embed_at(ids, windows.iter().flat_map(places).collect());
         }
         self.fill(tower, kind, batch)?;
         let alone: Vec<&[u32]> =
@@ -81,5 +80,13 @@ impl FrozenTexts {
             x[range.start * self.width..range.end * self.width].to_vec()
         };
         Ok(segments.ranges().map(rows).collect())
+    }
+}
+
+/// Where the pieces of a window stand for the layers: in the whole text, or by themselves.
+fn places(window: &Window) -> Vec<u32> {
+    match window.alone {
+        true => (0..window.pieces.len() as u32).collect(),
+        false => window.pieces.iter().map(|&place| place as u32).collect(),
     }
 }

@@ -11,7 +11,7 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use super::{
     adamw::Optimiser,
-    augment,
+    augment::{self, Window},
     checkpoint::RunState,
     config::{TextStart, TrainConfig},
     data::{Dataset, Example, read_example},
@@ -24,8 +24,15 @@ use super::{
     validate::validate,
 };
 use crate::{
-    device::DeviceChoice, error::Result, features::is_table, fingerprint, head, minilm, model,
-    params::Params, ragged::Segments, tokenize::TextReader, towers::Towers,
+    device::DeviceChoice,
+    error::Result,
+    features::is_table,
+    fingerprint, head, minilm, model,
+    molecule::MoleculeInput,
+    params::Params,
+    ragged::Segments,
+    tokenize::{TextInput, TextReader},
+    towers::Towers,
 };
 
 /// The files of a run.
@@ -209,10 +216,7 @@ impl TwoTowers<'_> {
         batch: &[(usize, &Example)],
         rng: &mut StdRng,
     ) -> Result<Forward> {
-        let windows: Vec<_> =
-            batch.iter().map(|(_, e)| augment::excerpt(e, self.config, rng)).collect();
-        let graphs: Vec<_> =
-            batch.iter().map(|(_, e)| augment::masked(&e.molecule, self.config, rng)).collect();
+        let Drawn { windows, graphs } = Drawn::new(batch, self.config, rng);
         let inputs: Vec<_> = windows.iter().map(|w| &w.input).collect();
         let texts = self.towers.text.global_features(&inputs)?;
         let molecules = self.towers.molecule.global_features(&graphs.iter().collect::<Vec<_>>())?;
@@ -225,9 +229,7 @@ impl TwoTowers<'_> {
             ),
         };
         let (texts, molecules) = (head::join(text, texts)?, head::join(molecule, molecules)?);
-        let same =
-            |i: usize, j: usize| batch[i].1.is_same(batch[j].1) || inputs[i].ids == inputs[j].ids;
-        let loss = global_loss(&self.towers, &texts, &molecules, same)?;
+        let loss = global_loss(&self.towers, &texts, &molecules, same(batch, &inputs))?;
         let parts = BTreeMap::from([("global", loss.to_scalar()?)]);
         Ok(Forward { kind, loss, parts })
     }
@@ -239,8 +241,7 @@ impl TwoTowers<'_> {
         batch: &[(usize, &Example)],
         rng: &mut StdRng,
     ) -> Result<Forward> {
-        let windows: Vec<_> =
-            batch.iter().map(|(_, e)| augment::excerpt(e, self.config, rng)).collect();
+        let Drawn { windows, graphs } = Drawn::new(batch, self.config, rng);
         let frozen = self.frozen.rows(&self.towers.text, &kind, batch, &windows)?;
         let segments = Arc::new(Segments::from_lengths(windows.iter().map(|w| w.pieces.len())));
         let layers = self.config.frozen_text_layers..self.towers.text.layers();
@@ -248,14 +249,10 @@ impl TwoTowers<'_> {
         let inputs: Vec<_> = windows.iter().map(|w| &w.input).collect();
         let texts = self.towers.text_levels(&hidden, &segments, &inputs)?;
 
-        let graphs: Vec<_> =
-            batch.iter().map(|(_, e)| augment::masked(&e.molecule, self.config, rng)).collect();
         let fragments: Vec<_> = batch.iter().map(|(_, e)| e.fragments.as_slice()).collect();
         let molecules = self.towers.molecules(&graphs.iter().collect::<Vec<_>>(), &fragments)?;
 
-        let same =
-            |i: usize, j: usize| batch[i].1.is_same(batch[j].1) || inputs[i].ids == inputs[j].ids;
-        let losses = losses(&self.towers, &texts, &molecules, same)?;
+        let losses = losses(&self.towers, &texts, &molecules, same(batch, &inputs))?;
         let weighted = ((&losses.fragment * self.config.fragment_loss)?
             + (&losses.token * self.config.token_loss)?)?;
         let parts = BTreeMap::from([
@@ -265,6 +262,25 @@ impl TwoTowers<'_> {
         ]);
         Ok(Forward { kind, loss: (&losses.global + weighted)?, parts })
     }
+}
+
+/// What a step reads of a batch, some of it left out.
+struct Drawn {
+    windows: Vec<Window>,
+    graphs: Vec<MoleculeInput>,
+}
+
+impl Drawn {
+    fn new(batch: &[(usize, &Example)], config: &TrainConfig, rng: &mut StdRng) -> Self {
+        let windows = batch.iter().map(|(_, e)| augment::excerpt(e, config, rng)).collect();
+        let graphs = batch.iter().map(|(_, e)| augment::masked(&e.molecule, config, rng)).collect();
+        Self { windows, graphs }
+    }
+}
+
+/// Pairs of one molecule or of one text, which are not each other's negatives.
+fn same(batch: &[(usize, &Example)], texts: &[&TextInput]) -> impl Fn(usize, usize) -> bool {
+    move |i, j| batch[i].1.is_same(batch[j].1) || texts[i].ids == texts[j].ids
 }
 
 /// True for tables of features of whole texts and molecules.
