@@ -25,6 +25,10 @@ bench-open records="200000":
 bench-recall:
     cargo run --workspace --example recall_table
 
+# Recall after half of the vectors were replaced, beside a fresh graph and peers
+bench-churn *options:
+    cargo run --workspace --example churn_table -- {{options}}
+
 # Tanimoto search beside FPSim2 and the memory's own speed
 bench-tanimoto molecules:
     cargo run --workspace --example tanimoto_table -- {{molecules}}

@@ -1,5 +1,7 @@
 //! `moiety info`: the model and the collections of a server.
 
+use moiety_rpc::wire::Readiness;
+
 use crate::{connect::ServerArgs, error::Result};
 
 #[derive(clap::Args)]
@@ -29,16 +31,29 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         let (molecules, texts) =
             (stats.molecules.unwrap_or_default(), stats.texts.unwrap_or_default());
         println!(
-            "collection {name}: {} records, {} molecules, {} texts, {:.1} MB on disk, {:.1} MB of indexes in memory",
+            "collection {name}: {} records, {} molecules, {} texts, {:.1} MB on disk, {:.1} MB of indexes in memory{}",
             stats.records,
             molecules.vectors,
             texts.vectors,
             stats.disk_bytes as f64 / 1e6,
-            (molecules.memory_bytes + texts.memory_bytes + stats.fingerprint_bytes) as f64 / 1e6
+            (molecules.memory_bytes + texts.memory_bytes + stats.fingerprint_bytes) as f64 / 1e6,
+            readiness(stats.readiness())
         );
     }
     println!("{}", usage_lines(&connection.client.usage().await?));
     connection.close().await
+}
+
+/// What makes searches slow at the moment, if anything does.
+fn readiness(readiness: Readiness) -> &'static str {
+    match readiness {
+        Readiness::OnDisk => "; no room for them in memory, every search reads the disk",
+        Readiness::Loading => "; they are being read, until then every search reads the disk",
+        Readiness::Linking => {
+            "; a graph is being built, until then vectors are compared one by one"
+        }
+        Readiness::Ready | Readiness::Unspecified => "",
+    }
 }
 
 /// Bytes by component, of memory and of disk.

@@ -32,8 +32,8 @@ pub(crate) struct Args {
     /// Serve for reading only: nothing is written, and what can be read of a damaged directory is served
     #[arg(long)]
     read_only: bool,
-    /// Memory for store, vectors and graphs, in MiB; writes beyond it are refused [default: 256 for the store, no bound for
-    /// the rest]
+    /// Memory for store, vectors and graphs, in MiB; writes beyond it are refused, and collections beyond it are searched on
+    /// the disk [default: 256 for the store, no bound for the rest]
     #[arg(long)]
     memory: Option<usize>,
     #[command(flatten)]

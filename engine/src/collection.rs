@@ -47,7 +47,7 @@ pub struct HnswParams {
 
 impl Default for HnswParams {
     fn default() -> Self {
-        Self { m: 16, ef_construction: 100, ef_search: 128 }
+        Self { m: 16, ef_construction: 100, ef_search: 256 }
     }
 }
 
@@ -116,9 +116,12 @@ pub struct CollectionStats {
     pub readiness: Readiness,
 }
 
-/// What the searches of a collection go through; all of it answers, and `Loading` and `Linking` answer exactly.
+/// What the searches of a collection go through; all of it answers, and all but `Ready` exactly.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Readiness {
+    /// There is no room for the vectors in memory: they are read from the store for every search. It takes no records until
+    /// there is.
+    OnDisk,
     /// Vectors are read from the store for every search, until they are in memory.
     Loading,
     /// Vectors are in memory, and some of them are not linked into the graph yet.

@@ -10,34 +10,33 @@ use std::{
 };
 
 use moiety_encoder::{Encoder, property::Heads};
+use moiety_index::Meter;
 
 use crate::{
     Access, Acknowledged, CollectionConfig, CollectionInfo, CollectionStats, Damage, Durability,
     EngineOptions, IndexInfo, IndexSpec, Migrated, Patience, Readiness, Record, RecordError, Start,
     StoreUse,
-    background::{Background, Stop},
+    background::Background,
     delete,
     error::{EngineError, Result},
-    graphs, index_field,
+    graphs, index_field, keeper,
     limits::MAX_COLLECTIONS,
-    live::LiveCollection,
+    live::{Indexing, LiveCollection},
     live_prints,
     memory::{Budget, Collections},
-    rebuild::{self, Manner},
+    rebuild::{self, Manner, Work},
     schema::Schema,
     store::{self, Batch, CollectionId, Store, key::FORMAT_VERSION},
     upsert,
 };
 
-/// Reads what of a collection is kept in memory: its vectors, then its fingerprints.
-pub(crate) fn load(
-    store: &Store,
-    live: &LiveCollection,
-    budget: &Budget,
-    stop: &Stop,
-) -> Result<()> {
-    rebuild::rebuild(store, live, Manner::Instead, stop)?;
-    live_prints::load(store, live, budget, stop)
+/// Reads what of a collection is kept in memory, where there is room for it: its vectors, then its fingerprints.
+pub(crate) fn load(live: &LiveCollection, work: &Work<'_>) -> Result<()> {
+    match rebuild::rebuild(live, Manner::Instead, work) {
+        Err(EngineError::MemoryFull { .. }) => Ok(()),
+        Err(error) => Err(error),
+        Ok(_) => live_prints::load(live, work),
+    }
 }
 
 /// A directory of collections, open in this process alone.
@@ -81,10 +80,12 @@ impl Engine {
         options: &EngineOptions,
     ) -> Result<Engine> {
         let store = Arc::new(store?);
+        let meter = Meter::bounded(options.index_bytes);
+        let indexing = Indexing { exact_below: options.exact_below, meter: meter.clone() };
         let mut collections = BTreeMap::new();
         let view = store.view();
         for description in view.collections()? {
-            let live = LiveCollection::described(&description, options.exact_below, &store)?;
+            let live = LiveCollection::described(&description, &indexing, &store)?;
             live.check_model(encoder.info())?;
             if options.access == Access::ReadWrite {
                 index_field::resume(&store, &live)?;
@@ -104,27 +105,28 @@ impl Engine {
             encoder: Arc::clone(encoder),
             heads: Heads::default(),
             options: options.clone(),
-            budget: Budget::new(options.index_bytes, Arc::clone(&collections)),
+            budget: Budget::new(meter, Arc::clone(&collections)),
             collections,
             schema: Mutex::default(),
             rebuilding: Arc::default(),
         };
         engine.load()?;
-        engine.keep_graphs();
+        engine.keep_house();
         Ok(engine)
     }
 
-    /// Writes graphs to the disk in the background, for the next open.
-    fn keep_graphs(&self) {
-        if self.options.access == Access::ReadOnly {
-            return;
-        }
-        let (store, collections) = (Arc::clone(&self.store), Arc::clone(&self.collections));
-        let all = move || {
-            let collections = collections.read().unwrap_or_else(PoisonError::into_inner);
-            collections.values().cloned().collect()
-        };
-        self.background.spawn("moiety-graphs", move |stop| graphs::keep(&store, all, stop));
+    /// In the background: brings to memory what room has come for, and writes graphs to the disk for the next open.
+    fn keep_house(&self) {
+        let (store, budget) = (Arc::clone(&self.store), self.budget.clone());
+        let saves = self.options.access == Access::ReadWrite;
+        self.background.spawn("moiety-keeper", move |stop| {
+            keeper::keep(&Work { store: &store, budget: &budget, stop }, saves);
+        });
+    }
+
+    /// How the indexes of all collections are made.
+    pub(crate) fn indexing(&self) -> Indexing {
+        Indexing { exact_below: self.options.exact_below, meter: self.budget.meter().clone() }
     }
 
     /// Reads the vectors of all collections, and their fingerprints, here or in the background.
@@ -133,15 +135,16 @@ impl Engine {
         match self.options.start {
             Start::Loaded => {
                 for live in collections {
-                    load(&self.store, &live, &self.budget, &Stop::default())?;
+                    load(&live, &self.work())?;
                 }
             }
             Start::AtOnce => {
                 let (store, budget) = (Arc::clone(&self.store), self.budget.clone());
                 self.background.spawn("moiety-load", move |stop| {
+                    let work = Work { store: &store, budget: &budget, stop };
                     for live in collections {
                         // What cannot be read goes on being read from the store, where each search says what is wrong.
-                        let _ = load(&store, &live, &budget, stop);
+                        let _ = load(&live, &work);
                     }
                 });
             }
@@ -183,7 +186,7 @@ impl Engine {
         };
         let number = self.store.view().next_collection()?;
         let next = CollectionId(number.0 + 1);
-        let live = LiveCollection::empty(number, info, schema, self.options.exact_below)?;
+        let live = LiveCollection::empty(number, info, schema, &self.indexing())?;
         let info = live.current_info();
         let name = info.config.name.clone();
         let mut batch = Batch::new(&self.store);
@@ -293,11 +296,12 @@ impl Engine {
         if !rebuild::pays(live) || self.rebuilding.swap(true, Ordering::AcqRel) {
             return;
         }
-        let (store, live) = (Arc::clone(&self.store), Arc::clone(live));
+        let (store, live, budget) =
+            (Arc::clone(&self.store), Arc::clone(live), self.budget.clone());
         let (busy, manner) = (Arc::clone(&self.rebuilding), self.budget.manner(&live));
         let begun = self.background.spawn("moiety-rebuild", move |stop| {
             // The old indexes, or the store, go on answering where it fails.
-            let _ = rebuild::rebuild(&store, &live, manner, stop);
+            let _ = rebuild::rebuild(&live, manner, &Work { store: &store, budget: &budget, stop });
             busy.store(false, Ordering::Release);
         });
         if !begun {
@@ -308,10 +312,15 @@ impl Engine {
     /// Rebuilds the indexes of a collection from the store, now; searches and writes go on meanwhile.
     pub fn rebuild(&self, collection: &str) -> Result<()> {
         let live = self.live(collection)?;
-        let (store, stop) = (&self.store, self.background.stop());
-        rebuild::rebuild(store, &live, self.budget.manner(&live), stop)?;
+        let work = self.work();
+        rebuild::rebuild(&live, self.budget.manner(&live), &work)?;
         // Where there was no room for fingerprints, there may be now.
-        live_prints::load(store, &live, &self.budget, stop)
+        live_prints::load(&live, &work)
+    }
+
+    /// What a rebuild works with, until the engine ends.
+    pub(crate) fn work(&self) -> Work<'_> {
+        Work { store: &self.store, budget: &self.budget, stop: self.background.stop() }
     }
 
     /// Merges the files of a collection, so that what was deleted and replaced takes no space on the disk.

@@ -124,11 +124,13 @@ pub enum EngineError {
     },
     /// The budget of memory for vectors and graphs is used up.
     #[error(
-        "vectors and graphs take {used} bytes of memory and may take {budget}; delete records and rebuild, or allow more"
+        "vectors and graphs take {used} bytes of memory and may take {budget}; {wanted} more are needed, that of the next graph while it is built included; delete records and rebuild, or allow more"
     )]
     MemoryFull {
-        /// Bytes used, the refused records included.
+        /// Bytes in use.
         used: usize,
+        /// Bytes needed beside them.
+        wanted: usize,
         /// Bytes allowed.
         budget: usize,
     },

@@ -9,25 +9,20 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
 use moiety_index::HnswIndex;
 
 use crate::{
     Side,
-    background::Stop,
     error::Result,
     live::LiveCollection,
-    rebuild::{Indexes, fill, fresh},
+    rebuild::{Indexes, Work, fill, fresh},
     store::{CollectionId, Store, View},
 };
 
 /// Folder of the graphs in a data directory.
 pub(crate) const FOLDER: &str = "graphs";
-/// How often the keeper looks for graphs that are not on the disk.
-const LOOK: Duration = Duration::from_secs(2);
-const NAP: Duration = Duration::from_millis(20);
 /// With more than one vector in so many missing from a file, reading all in order is faster than reading these.
 const MISSING_SHARE: usize = 8;
 /// Missing vectors that are read at a time.
@@ -80,11 +75,11 @@ pub(crate) fn remove_others(dir: &Path, collections: &[CollectionId]) {
 
 /// Indexes of all vectors of a view, from their files where these can be used; `None` when it was stopped.
 pub(crate) fn load(
-    store: &Store,
     view: &View<'_>,
     live: &LiveCollection,
-    stop: &Stop,
+    work: &Work<'_>,
 ) -> Result<Option<Indexes>> {
+    let Work { store, budget, stop } = *work;
     let mut versions = Vec::new();
     for entry in view.ids(live.number, None)? {
         versions.push(entry?.1);
@@ -98,7 +93,7 @@ pub(crate) fn load(
         );
     }
     if files.is_empty() {
-        return fresh(view, live, stop);
+        return fresh(view, live, work);
     }
     let mut indexes = Vec::with_capacity(2);
     for side in Side::ALL {
@@ -106,8 +101,9 @@ pub(crate) fn load(
         let opened = file.and_then(|file| live.open_index(file, &label(live, side)).ok());
         let index = match opened {
             Some(index) => complete(view, live, (side, index), &versions)?,
-            None => anew(view, live, side)?,
+            None => anew(view, live, side, work)?,
         };
+        budget.make_room_for(live, 0)?;
         indexes.push((side, Arc::new(index)));
         if stop.is_set() {
             return Ok(None);
@@ -148,9 +144,9 @@ fn complete(
     Ok(index)
 }
 
-fn anew(view: &View<'_>, live: &LiveCollection, side: Side) -> Result<HnswIndex> {
+fn anew(view: &View<'_>, live: &LiveCollection, side: Side, work: &Work<'_>) -> Result<HnswIndex> {
     let index = Arc::new(live.empty_index()?);
-    fill(view, live, &[(side, Arc::clone(&index))], 0, &Stop::default())?;
+    fill(view, live, (&[(side, Arc::clone(&index))], 0), work)?;
     Arc::try_unwrap(index).or_else(|_| live.empty_index())
 }
 
@@ -160,7 +156,7 @@ fn label(live: &LiveCollection, side: Side) -> Vec<u8> {
 }
 
 /// Writes the graph of a side, if it is another than the one on the disk.
-fn save(store: &Store, live: &LiveCollection, side: Side) -> Result<()> {
+pub(crate) fn save(store: &Store, live: &LiveCollection, side: Side) -> Result<()> {
     let index = live.index(side);
     let nodes = index.linked();
     if nodes == 0 || nodes == live.saved_nodes(side) || live.is_loading() {
@@ -186,36 +182,4 @@ fn save(store: &Store, live: &LiveCollection, side: Side) -> Result<()> {
     }
     live.set_saved_nodes(side, saved);
     Ok(())
-}
-
-/// Writes graphs that have stayed the same for a while, until it is stopped; then all that are not on the disk.
-pub(crate) fn keep(store: &Store, collections: impl Fn() -> Vec<Arc<LiveCollection>>, stop: &Stop) {
-    let mut seen: HashMap<(CollectionId, Side), usize> = HashMap::new();
-    loop {
-        let stopped = wait(stop);
-        for live in collections() {
-            for side in Side::ALL {
-                let nodes = live.index(side).linked();
-                let settled = seen.insert((live.number, side), nodes) == Some(nodes);
-                if settled || stopped {
-                    // It is a cache: an open without it takes longer and finds the same.
-                    let _ = save(store, &live, side);
-                }
-            }
-        }
-        if stopped {
-            return;
-        }
-    }
-}
-
-/// Sleeps for one look; true as soon as it is stopped.
-fn wait(stop: &Stop) -> bool {
-    for _ in 0..LOOK.as_millis() / NAP.as_millis() {
-        if stop.is_set() {
-            return true;
-        }
-        std::thread::sleep(NAP);
-    }
-    stop.is_set()
 }

@@ -132,13 +132,19 @@ fn dropped(live: &LiveCollection, field: &str) -> EngineError {
 
 #[cfg(test)]
 mod tests {
+    use moiety_index::Meter;
     use serde_json::json;
 
     use super::*;
     use crate::{
         CollectionConfig, CollectionInfo, FieldType, StoredRecord,
+        live::Indexing,
         store::{CollectionId, FieldValue, encode_record, key::FORMAT_VERSION},
     };
+
+    fn indexing() -> Indexing {
+        Indexing { exact_below: 64, meter: Meter::default() }
+    }
 
     fn collection() -> LiveCollection {
         let info = CollectionInfo {
@@ -149,7 +155,7 @@ mod tests {
             part_dim: 4,
             format_version: FORMAT_VERSION,
         };
-        LiveCollection::empty(CollectionId(3), info, Schema::default(), 64).unwrap()
+        LiveCollection::empty(CollectionId(3), info, Schema::default(), &indexing()).unwrap()
     }
 
     fn fill_store(store: &Store, live: &LiveCollection, records: u64) {
@@ -187,7 +193,7 @@ mod tests {
                 write_chunk(&store, &live, &schema.indexes()[0], &[0, 1, 2]).unwrap();
             }
             let described = live.describe().unwrap();
-            let again = LiveCollection::described(&described, 64, &store).unwrap();
+            let again = LiveCollection::described(&described, &indexing(), &store).unwrap();
             assert!(again.fields.schema().ready(&Field::parse("n").unwrap()).is_none());
             resume(&store, &again).unwrap();
             let ready = again.fields.schema();

@@ -46,6 +46,7 @@ mod filter_plan;
 mod generate;
 mod graphs;
 mod index_field;
+mod keeper;
 mod levels;
 pub mod limits;
 mod live;

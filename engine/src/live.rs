@@ -10,7 +10,7 @@ use std::{
 };
 
 use moiety_encoder::ModelInfo;
-use moiety_index::{HnswConfig, HnswIndex};
+use moiety_index::{HnswConfig, HnswIndex, Meter};
 
 use crate::{
     CollectionInfo, CollectionStats, HnswParams, Metric, Readiness, Side, SideStats,
@@ -22,16 +22,43 @@ use crate::{
     store::{CollectionId, Store},
 };
 
+/// What the indexes of all collections have in common.
+#[derive(Clone, Debug)]
+pub(crate) struct Indexing {
+    /// Indexes with fewer vectors have no graph.
+    pub(crate) exact_below: usize,
+    /// Counts their memory.
+    pub(crate) meter: Meter,
+}
+
+impl Indexing {
+    fn config(&self, info: &CollectionInfo) -> HnswConfig {
+        let metric = match info.config.metric {
+            Metric::Cosine => moiety_index::Metric::Cosine,
+            Metric::Dot => moiety_index::Metric::Dot,
+        };
+        let HnswParams { m, ef_construction, .. } = info.config.hnsw;
+        let defaults = HnswConfig::new(metric, info.global_dim);
+        HnswConfig { m, ef_construction, exact_below: self.exact_below, ..defaults }
+    }
+
+    fn empty(&self, info: &CollectionInfo) -> Result<HnswIndex> {
+        Ok(HnswIndex::metered(self.config(info), &self.meter)?)
+    }
+}
+
 /// An open collection.
 pub(crate) struct LiveCollection {
     pub(crate) number: CollectionId,
     pub(crate) info: CollectionInfo,
-    exact_below: usize,
+    indexing: Indexing,
     molecules: RwLock<Arc<HnswIndex>>,
     texts: RwLock<Arc<HnswIndex>>,
     records: AtomicU64,
     /// Whether vectors are still to be read, so that searches must read the store.
     loading: AtomicBool,
+    /// Bytes of memory that were free and too few for its vectors, where that kept them on the disk.
+    too_few: Mutex<Option<usize>>,
     /// How often the indexes were dropped to be read anew.
     loads: AtomicU64,
     /// Bytes written since it was opened.
@@ -70,16 +97,17 @@ impl LiveCollection {
         number: CollectionId,
         info: CollectionInfo,
         schema: Schema,
-        exact_below: usize,
+        indexing: &Indexing,
     ) -> Result<Self> {
-        let index = || HnswIndex::new(index_config(&info, exact_below)).map(Arc::new);
+        let index = || indexing.empty(&info).map(Arc::new);
         Ok(Self {
             number,
-            exact_below,
+            indexing: indexing.clone(),
             molecules: RwLock::new(index()?),
             texts: RwLock::new(index()?),
             records: AtomicU64::new(0),
             loading: AtomicBool::new(false),
+            too_few: Mutex::new(None),
             loads: AtomicU64::new(0),
             written_bytes: AtomicU64::new(0),
             fields: Fields::new(schema),
@@ -94,14 +122,14 @@ impl LiveCollection {
     }
 
     /// A collection that the store describes. Its vectors are still to be read, by a rebuild; searches read the store.
-    pub(crate) fn described(description: &str, exact_below: usize, store: &Store) -> Result<Self> {
+    pub(crate) fn described(description: &str, indexing: &Indexing, store: &Store) -> Result<Self> {
         let Description { number, info, schema } = parse(description)?;
         let mut schema = schema.restored()?;
         if store.damage().is_some() {
             // What an index has lost cannot be told: records say the same.
             schema = schema.unready();
         }
-        let live = Self::empty(CollectionId(number), info, schema, exact_below)?;
+        let live = Self::empty(CollectionId(number), info, schema, indexing)?;
         let view = store.view();
         let mut records = 0;
         for entry in view.ids(live.number, None)? {
@@ -153,12 +181,13 @@ impl LiveCollection {
 
     /// An index of this collection's shape with nothing in it.
     pub(crate) fn empty_index(&self) -> Result<HnswIndex> {
-        Ok(HnswIndex::new(index_config(&self.info, self.exact_below))?)
+        self.indexing.empty(&self.info)
     }
 
     /// An index of this collection's shape with what a file holds.
     pub(crate) fn open_index(&self, file: &Path, label: &[u8]) -> Result<HnswIndex> {
-        Ok(HnswIndex::open(index_config(&self.info, self.exact_below), file, label)?)
+        let Indexing { meter, .. } = &self.indexing;
+        Ok(HnswIndex::open(self.indexing.config(&self.info), meter, file, label)?)
     }
 
     /// Vectors in the graph that is on the disk.
@@ -175,6 +204,7 @@ impl LiveCollection {
         self.put(Side::Molecule, molecules);
         self.put(Side::Text, texts);
         self.loading.store(false, Ordering::Release);
+        *self.too_few() = None;
     }
 
     /// Drops the indexes; until they are rebuilt, searches read the store.
@@ -190,6 +220,25 @@ impl LiveCollection {
     /// Whether searches must read the store, because the vectors are not in memory.
     pub(crate) fn is_loading(&self) -> bool {
         self.loading.load(Ordering::Acquire)
+    }
+
+    /// From now on it is known that so many bytes are too few for its vectors: they stay on the disk.
+    pub(crate) fn stay_on_disk(&self, too_few: usize) {
+        *self.too_few() = Some(too_few);
+    }
+
+    /// Whether searches read the store because memory has no room for the vectors.
+    pub(crate) fn is_on_disk(&self) -> bool {
+        self.too_few().is_some()
+    }
+
+    /// Whether the vectors are on the disk, and more memory is free than was too little for them.
+    pub(crate) fn may_fit(&self, free: usize) -> bool {
+        self.too_few().is_some_and(|too_few| free > too_few)
+    }
+
+    fn too_few(&self) -> MutexGuard<'_, Option<usize>> {
+        self.too_few.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Changes whenever the indexes are dropped: a search that began with another number may have found too little.
@@ -279,26 +328,21 @@ impl LiveCollection {
         self.written_bytes.load(Ordering::Relaxed)
     }
 
-    /// Rough memory of both indexes, in bytes.
-    pub(crate) fn memory_bytes(&self) -> usize {
-        Side::ALL.into_iter().map(|side| self.index(side).memory_bytes()).sum()
+    /// Memory that the vectors of so many records more take, both sides given.
+    pub(crate) fn insertion_bytes(&self, records: usize) -> usize {
+        Side::ALL.into_iter().map(|side| self.index(side).insertion_bytes(records)).sum()
     }
 
-    /// Rough memory that one more record takes, both sides given.
-    pub(crate) fn bytes_per_record(&self) -> usize {
-        let prints = if self.prints.is_held() { LivePrints::row_bytes() } else { 0 };
-        self.bytes_of_vectors() + prints
-    }
-
-    /// The same without fingerprints.
-    pub(crate) fn bytes_of_vectors(&self) -> usize {
-        let links = 2 * self.info.config.hnsw.m * 40;
-        2 * (self.info.global_dim * size_of::<f32>() + links + 600)
+    /// Memory that the larger of its graphs takes while it is built with so many records more; they take turns where there
+    /// is room for one.
+    pub(crate) fn build_bytes(&self, records: usize) -> usize {
+        let sides = Side::ALL.into_iter();
+        sides.map(|side| self.index(side).build_bytes(records)).max().unwrap_or(0)
     }
 
     pub(crate) fn readiness(&self) -> Readiness {
         if self.is_loading() {
-            return Readiness::Loading;
+            return if self.is_on_disk() { Readiness::OnDisk } else { Readiness::Loading };
         }
         let linked = |side| {
             let index = self.index(side);
@@ -377,16 +421,6 @@ pub(crate) fn renamed(description: &str, number: CollectionId, name: &str) -> Re
 fn parse(description: &str) -> Result<Description> {
     serde_json::from_str(description)
         .map_err(|error| EngineError::corrupt("collection", error.to_string()))
-}
-
-fn index_config(info: &CollectionInfo, exact_below: usize) -> HnswConfig {
-    let metric = match info.config.metric {
-        Metric::Cosine => moiety_index::Metric::Cosine,
-        Metric::Dot => moiety_index::Metric::Dot,
-    };
-    let HnswParams { m, ef_construction, .. } = info.config.hnsw;
-    let defaults = HnswConfig::new(metric, info.global_dim);
-    HnswConfig { m, ef_construction, exact_below, ..defaults }
 }
 
 fn side_stats(index: &HnswIndex) -> SideStats {

@@ -17,9 +17,9 @@ use crate::{
     error::{EngineError, Result},
     fields::Versions,
     live::LiveCollection,
-    memory::Budget,
     prints::Prints,
-    store::{Store, View},
+    rebuild::Work,
+    store::View,
 };
 
 /// Versions that may be left for the writer's turn.
@@ -51,9 +51,9 @@ impl LivePrints {
         Ok(Self(RwLock::new(Some(Arc::new(held)))))
     }
 
-    /// Bytes that the fingerprints of one molecule take.
-    pub(crate) fn row_bytes() -> usize {
-        PrintTable::row_bytes(FINGERPRINT_BITS)
+    /// Bytes that the fingerprints of so many molecules more take, where they are in memory.
+    pub(crate) fn insertion_bytes(&self, molecules: usize) -> usize {
+        if self.is_held() { molecules * PrintTable::row_bytes(FINGERPRINT_BITS) } else { 0 }
     }
 
     /// Takes the fingerprints of a version, in a writer's turn and before anyone is told of the version.
@@ -130,14 +130,12 @@ impl PrintsMoment {
 
 /// Reads the fingerprints of a collection into memory, where they are not there and the budget allows; its vectors must be
 /// there already. Writers and searches go on meanwhile. A load that is stopped leaves the store in use.
-pub(crate) fn load(
-    store: &Store,
-    live: &LiveCollection,
-    budget: &Budget,
-    stop: &Stop,
-) -> Result<()> {
+pub(crate) fn load(live: &LiveCollection, work: &Work<'_>) -> Result<()> {
+    let Work { store, budget, stop } = *work;
     let _alone = live.rebuild_turn();
-    let bytes = live.index(Side::Molecule).len() * LivePrints::row_bytes();
+    let prints = live.index(Side::Molecule).len() * PrintTable::row_bytes(FINGERPRINT_BITS);
+    // The next graph is built in what they leave.
+    let bytes = prints.saturating_add(live.build_bytes(0));
     if live.prints.is_held() || live.is_loading() || !budget.has_room(bytes) {
         return Ok(());
     }

@@ -10,8 +10,9 @@ pub struct EngineOptions {
     /// The part of `cache_bytes` that writes may fill before they are moved to files, in bytes. Writers wait while it is
     /// full.
     pub write_buffer_bytes: usize,
-    /// Memory for vectors and graphs of all collections, in bytes; writes beyond it are refused, nothing else is. Where there
-    /// is room beside them, fingerprints are in memory too.
+    /// Memory for vectors and graphs of all collections, in bytes, that of a graph while it is built included. Writes beyond
+    /// it are refused, nothing else is: a collection that there is no room for at an open is searched on the disk. Where
+    /// there is room beside them, fingerprints are in memory too.
     pub index_bytes: usize,
     /// Indexes with fewer vectors than this have no graph and are always searched exactly.
     pub exact_below: usize,
@@ -69,7 +70,7 @@ pub enum Access {
 /// What an open waits for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Start {
-    /// All vectors are in memory when the open comes back.
+    /// All vectors that there is room for are in memory when the open comes back.
     #[default]
     Loaded,
     /// Vectors are read in the background. Until they are, searches read them from the store: exact, and slow.

@@ -13,6 +13,7 @@ use crate::{
     error::{EngineError, Result},
     graphs,
     live::LiveCollection,
+    memory::Budget,
     store::{Store, View},
 };
 
@@ -20,8 +21,8 @@ use crate::{
 const LAST_VERSIONS: u64 = 256;
 /// How often it catches up before it takes the turn all the same.
 const CATCH_UPS: usize = 8;
-/// Vectors between two looks at the stop sign.
-const BETWEEN_LOOKS: usize = 1024;
+/// Vectors between two looks at the stop sign and at the room that is left.
+const BETWEEN_LOOKS: usize = 128;
 const LINK_PAUSE: Duration = Duration::from_millis(5);
 /// Fewer deleted vectors than this are not worth the work.
 const LEAST_TOMBSTONES: usize = 4096;
@@ -37,6 +38,14 @@ pub(crate) enum Manner {
     Instead,
 }
 
+/// What a rebuild works with.
+#[derive(Clone, Copy)]
+pub(crate) struct Work<'a> {
+    pub(crate) store: &'a Store,
+    pub(crate) budget: &'a Budget,
+    pub(crate) stop: &'a Stop,
+}
+
 /// Whether so much is deleted that a rebuild pays. An index with a graph reclaims by itself.
 pub(crate) fn pays(live: &LiveCollection) -> bool {
     Side::ALL.into_iter().any(|side| {
@@ -47,14 +56,20 @@ pub(crate) fn pays(live: &LiveCollection) -> bool {
     })
 }
 
-/// Rebuilds both indexes of a collection; false when it was stopped, which leaves the old ones, or the store, in use.
-pub(crate) fn rebuild(
-    store: &Store,
-    live: &LiveCollection,
-    manner: Manner,
-    stop: &Stop,
-) -> Result<bool> {
+/// Rebuilds both indexes of a collection; false when it was stopped, which leaves the old ones, or the store, in use. So
+/// does an error; where it is that there is no room, and the old ones are gone, the vectors are known to stay on the disk.
+pub(crate) fn rebuild(live: &LiveCollection, manner: Manner, work: &Work<'_>) -> Result<bool> {
     let _alone = live.rebuild_turn();
+    let free = work.budget.free();
+    let rebuilt = rebuild_in_turn(live, manner, work);
+    if matches!(rebuilt, Err(EngineError::MemoryFull { .. })) && live.is_loading() {
+        live.stay_on_disk(free);
+    }
+    rebuilt
+}
+
+fn rebuild_in_turn(live: &LiveCollection, manner: Manner, work: &Work<'_>) -> Result<bool> {
+    let Work { store, stop, .. } = *work;
     let turn = live.writer()?;
     let recording = live.record_forgotten();
     // Files of graphs are for an open: later the graph in memory is the newer one.
@@ -65,8 +80,8 @@ pub(crate) fn rebuild(
         live.load_anew()?;
     }
     let indexes = match first {
-        true => graphs::load(store, &view, live, stop)?,
-        false => fresh(&view, live, stop)?,
+        true => graphs::load(&view, live, work)?,
+        false => fresh(&view, live, work)?,
     };
     let Some(indexes) = indexes else { return Ok(false) };
     drop(view);
@@ -77,7 +92,7 @@ pub(crate) fn rebuild(
         if reached - next <= LAST_VERSIONS {
             break;
         }
-        if !fill(&view, live, &indexes, next, stop)? {
+        if !fill(&view, live, (&indexes, next), work)? {
             return Ok(false);
         }
         next = reached;
@@ -86,7 +101,7 @@ pub(crate) fn rebuild(
         return Ok(false);
     }
     let turn = live.writer()?;
-    if !fill(&store.view(), live, &indexes, next, stop)? {
+    if !fill(&store.view(), live, (&indexes, next), work)? {
         return Ok(false);
     }
     for version in recording.forgotten() {
@@ -107,25 +122,27 @@ pub(crate) type Indexes = [(Side, Arc<HnswIndex>); 2];
 pub(crate) fn fresh(
     view: &View<'_>,
     live: &LiveCollection,
-    stop: &Stop,
+    work: &Work<'_>,
 ) -> Result<Option<Indexes>> {
     let empty = || live.empty_index().map(Arc::new);
     let indexes = [(Side::Molecule, empty()?), (Side::Text, empty()?)];
-    Ok(fill(view, live, &indexes, 0, stop)?.then_some(indexes))
+    Ok(fill(view, live, (&indexes, 0), work)?.then_some(indexes))
 }
 
-/// Inserts all vectors of a view from this version on; false when it was stopped.
+/// Inserts all vectors of a view from a version on, as far as there is room; false when it was stopped.
 pub(crate) fn fill(
     view: &View<'_>,
     live: &LiveCollection,
-    indexes: &[(Side, Arc<HnswIndex>)],
-    first: u64,
-    stop: &Stop,
+    (indexes, first): (&[(Side, Arc<HnswIndex>)], u64),
+    work: &Work<'_>,
 ) -> Result<bool> {
     for (side, index) in indexes {
         for (count, entry) in view.vectors_from(live.number, *side, first)?.enumerate() {
-            if count % BETWEEN_LOOKS == 0 && stop.is_set() {
-                return Ok(false);
+            if count % BETWEEN_LOOKS == 0 {
+                if work.stop.is_set() {
+                    return Ok(false);
+                }
+                work.budget.make_room_for(live, index.insertion_bytes(BETWEEN_LOOKS))?;
             }
             let (version, vector) = entry?;
             index.insert(version, &vector).map_err(|error| {
@@ -134,13 +151,14 @@ pub(crate) fn fill(
             })?;
         }
     }
-    Ok(!stop.is_set())
+    Ok(!work.stop.is_set())
 }
 
-/// Waits until there are graphs, where there are enough vectors for one; false when it was stopped.
+/// Waits until there are graphs, where there are enough vectors and memory for one; false when it was stopped.
 fn wait_for_graphs(indexes: &[(Side, Arc<HnswIndex>)], stop: &Stop) -> bool {
     for (_, index) in indexes {
-        while index.len() >= index.config().exact_below.max(1) && index.linked() == 0 {
+        let awaits = || index.len() >= index.config().exact_below.max(1) && index.linked() == 0;
+        while awaits() && !index.lacks_room() {
             if stop.is_set() {
                 return false;
             }

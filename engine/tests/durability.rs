@@ -15,7 +15,7 @@ use std::{
 
 use moiety_engine::{
     Access, CollectionConfig, Durability, Engine, EngineError, EngineOptions, ErrorKind, FieldType,
-    Filter, FreeSpace, Query, SearchRequest, Side,
+    Filter, FreeSpace, Query, Readiness, SearchRequest, Side,
 };
 
 mod fixture;
@@ -120,6 +120,48 @@ fn vectors_stay_within_their_budget_of_memory_and_room_comes_back() {
     engine.rebuild(NAME).unwrap();
     put(&engine, vec![text_record(1)]);
     assert_eq!(engine.stats(NAME).unwrap().texts.tombstones, 0);
+}
+
+#[test]
+fn a_collection_that_there_is_no_room_for_is_searched_on_the_disk_until_there_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let request = |n| SearchRequest::new(Query::Text(text(n)), Side::Text, 5);
+    let (expected, bytes) = {
+        let engine = with(dir.path(), |_| ()).unwrap();
+        for name in ["other", NAME] {
+            engine.create_collection(CollectionConfig::named(name)).unwrap();
+            engine.upsert(name, (0..400).map(text_record).collect()).unwrap();
+        }
+        (search(&engine, &request(123)), engine.index_bytes())
+    };
+    let budget = bytes * 3 / 4;
+    let engine = with(dir.path(), |options| options.index_bytes = budget).unwrap();
+    let readiness = |name| engine.readiness(name).unwrap();
+    // They are read in the order of their names.
+    let (fits, stays) = if NAME < "other" { (NAME, "other") } else { ("other", NAME) };
+    assert_eq!((readiness(fits), readiness(stays)), (Readiness::Ready, Readiness::OnDisk));
+    assert!(engine.index_bytes() <= budget, "{} of {budget}", engine.index_bytes());
+    for name in [fits, stays] {
+        let found = engine.search(name, &request(123)).unwrap();
+        assert!(found.exact && ids(&found) == ids(&expected), "{name}");
+        assert_eq!(engine.count(name, None).unwrap(), 400);
+    }
+    let error = engine.upsert(stays, vec![text_record(900)]).unwrap_err();
+    assert!(matches!(error, EngineError::MemoryFull { .. }), "{error}");
+    assert_eq!(engine.delete(stays, &[text_record(7).id]).unwrap(), [true]);
+    assert!(engine.rebuild(stays).is_err());
+    assert_eq!(engine.count(stays, None).unwrap(), 399);
+    engine.drop_collection(fits).unwrap();
+    for _ in 0..2_000 {
+        if readiness(stays) == Readiness::Ready {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    assert_eq!(readiness(stays), Readiness::Ready);
+    assert!(engine.index_bytes() <= budget);
+    engine.upsert(stays, vec![text_record(900)]).unwrap();
+    assert_eq!(ids(&engine.search(stays, &request(123)).unwrap()), ids(&expected));
 }
 
 #[test]

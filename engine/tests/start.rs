@@ -95,8 +95,8 @@ fn a_rebuild_reclaims_the_deleted_beside_writers_and_searches_that_miss_nothing(
     put(&engine, (0..400).map(text_record).collect());
     let gone: Vec<String> = (0..200).map(|n| text_record(n).id).collect();
     engine.delete(NAME, &gone).unwrap();
-    // A rebuild may have begun by itself.
-    assert!(matches!(engine.stats(NAME).unwrap().texts.tombstones, 0 | 200));
+    // A graph that is made meanwhile leaves out what was deleted before it.
+    assert!(engine.stats(NAME).unwrap().texts.tombstones <= 200);
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {

@@ -57,6 +57,18 @@ pub enum IndexError {
     /// Whoever asked says that the answer is not wanted any more.
     #[error("the search was stopped before its end, as its caller asked")]
     Stopped,
+    /// Reading a graph would take more memory than there may be.
+    #[error("{path} takes {bytes} bytes of memory, of {used} in use and {bound} allowed")]
+    NoRoom {
+        /// The file.
+        path: PathBuf,
+        /// Its length.
+        bytes: usize,
+        /// Bytes in use, of all indexes that share the bound.
+        used: usize,
+        /// The bound.
+        bound: usize,
+    },
     /// The file of a graph could not be read or written.
     #[error("{path}: {reason}")]
     File {
@@ -97,6 +109,7 @@ impl IndexError {
             Self::Stopped
             | Self::IdTaken { .. }
             | Self::Full { .. }
+            | Self::NoRoom { .. }
             | Self::File { .. }
             | Self::Corrupt { .. }
             | Self::ForeignGraph { .. } => false,

@@ -2,9 +2,10 @@
 //!
 //! The graph is a cache. A vector can be searched as soon as it is inserted; a thread in the background builds a graph of
 //! everything and puts it in the place of the old one when enough has come or gone. Where the graph does not lead to k live
-//! results that pass the filter, exact search does.
+//! results that pass the filter, exact search does. Where memory has a bound, a graph is built when there is room for it.
 
 use std::{
+    fs,
     path::Path,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
@@ -19,6 +20,7 @@ use crate::{
     error::{IndexError, Result},
     file,
     frozen::Frozen,
+    meter::{Charge, Meter},
     rebuild,
 };
 
@@ -42,6 +44,7 @@ pub struct HnswIndex {
 
 pub(crate) struct Inner {
     pub(crate) config: HnswConfig,
+    meter: Meter,
     state: RwLock<Arc<State>>,
     /// Held by whoever inserts, removes or replaces the state.
     writer: Mutex<()>,
@@ -57,9 +60,17 @@ pub(crate) struct State {
     pub(crate) frozen: Option<Frozen>,
     /// What came after the graph was frozen.
     pub(crate) tail: FlatIndex,
+    /// The memory of both.
+    charge: Charge,
 }
 
 impl State {
+    pub(crate) fn new(frozen: Option<Frozen>, tail: FlatIndex, meter: &Meter) -> Self {
+        let tail_bytes = tail.points().len() * tail_row_bytes(tail.dim());
+        let frozen_bytes = frozen.as_ref().map_or(0, Frozen::memory_bytes);
+        Self { frozen, tail, charge: meter.charge(frozen_bytes + tail_bytes) }
+    }
+
     fn len(&self) -> usize {
         self.frozen.as_ref().map_or(0, |frozen| frozen.nodes() - frozen.deaths()) + self.tail.len()
     }
@@ -74,19 +85,35 @@ impl State {
     }
 }
 
+/// Memory of a vector outside the graph: its numbers, its slot, and its place in the map of identifiers.
+fn tail_row_bytes(dim: usize) -> usize {
+    dim * size_of::<f32>() + 96
+}
+
 impl HnswIndex {
-    /// An empty index.
+    /// An empty index, of as much memory as there is.
     pub fn new(config: HnswConfig) -> Result<Self> {
+        Self::metered(config, &Meter::default())
+    }
+
+    /// An empty index whose memory is counted together with that of others.
+    pub fn metered(config: HnswConfig, meter: &Meter) -> Result<Self> {
         config.check()?;
-        Self::with_frozen(config, None)
+        Self::with_frozen(config, None, meter)
     }
 
     /// Reads a graph that [`HnswIndex::save`] wrote with the same label. What the caller's store holds is the truth: let
     /// [`HnswIndex::reconcile`] bring the index to it.
     ///
-    /// A file that is missing, damaged, or of another index gives an error; build the index from the store then.
-    pub fn open(config: HnswConfig, path: &Path, label: &[u8]) -> Result<Self> {
+    /// A file that is missing, damaged, or of another index gives an error; build the index from the store then. One that
+    /// the meter has no room for is not read.
+    pub fn open(config: HnswConfig, meter: &Meter, path: &Path, label: &[u8]) -> Result<Self> {
         config.check()?;
+        let bytes = fs::metadata(path).map_or(0, |file| file.len()) as usize;
+        let Some(_lent) = meter.try_charge(bytes) else {
+            let (path, used, bound) = (path.to_path_buf(), meter.used(), meter.bound());
+            return Err(IndexError::NoRoom { path, bytes, used, bound });
+        };
         let image = file::read(path, label)?;
         let shape = image.shape();
         if (shape.metric, shape.dim, shape.m) != (config.metric, config.dim, config.m) {
@@ -96,7 +123,7 @@ impl HnswIndex {
             );
             return Err(IndexError::ForeignGraph { path: path.to_path_buf(), reason });
         }
-        Self::with_frozen(config, Some(Frozen::new(image)))
+        Self::with_frozen(config, Some(Frozen::new(image)), meter)
     }
 
     /// Writes the graph under this name, in the place of what is there: to a temporary name first, synced, then renamed.
@@ -138,10 +165,12 @@ impl HnswIndex {
         missing
     }
 
-    fn with_frozen(config: HnswConfig, frozen: Option<Frozen>) -> Result<Self> {
+    fn with_frozen(config: HnswConfig, frozen: Option<Frozen>, meter: &Meter) -> Result<Self> {
+        let state = State::new(frozen, rebuild::empty_tail(&config)?, meter);
         let inner = Inner {
-            state: RwLock::new(Arc::new(State { frozen, tail: rebuild::empty_tail(&config)? })),
+            state: RwLock::new(Arc::new(state)),
             config,
+            meter: meter.clone(),
             writer: Mutex::new(()),
             building: AtomicBool::new(false),
             builder: Mutex::new(()),
@@ -175,12 +204,34 @@ impl HnswIndex {
         self.inner.state().frozen.as_ref().map_or(0, Frozen::nodes)
     }
 
-    /// Memory of vectors and graph, in bytes.
+    /// Memory of vectors and graph, in bytes, without what a graph takes while it is built.
     pub fn memory_bytes(&self) -> usize {
+        self.inner.state().charge.bytes()
+    }
+
+    /// Memory that so many vectors more take, in bytes, until they are in the graph.
+    pub fn insertion_bytes(&self, vectors: usize) -> usize {
+        vectors.saturating_mul(tail_row_bytes(self.inner.config.dim))
+    }
+
+    /// Memory that a graph of all vectors and so many more takes while it is built beside what is there, in bytes; zero for
+    /// so few that there is none.
+    pub fn build_bytes(&self, more: usize) -> usize {
         let state = self.inner.state();
-        let frozen = state.frozen.as_ref().map_or(0, Frozen::memory_bytes);
-        // A vector of its own, its slot, and its place in the map of identifiers.
-        frozen + state.tail.points().len() * (self.inner.config.dim * size_of::<f32>() + 96)
+        let points = state.points() + more;
+        let few = state.frozen.is_none() && points < self.inner.config.exact_below;
+        if few { 0 } else { rebuild::work_bytes(&self.inner.config, points) }
+    }
+
+    /// Whether a graph is due that there is no room for.
+    pub fn lacks_room(&self) -> bool {
+        let inner = &self.inner;
+        !inner.building.load(Ordering::Acquire) && inner.due_fits() == Some(false)
+    }
+
+    /// Builds in the background if a graph is due: worth a call when room for it may have come.
+    pub fn build_when_due(&self) {
+        Inner::build_in_background(&self.inner);
     }
 
     /// Says why this vector could not be inserted, if it could not; nothing is changed.
@@ -236,6 +287,7 @@ impl HnswIndex {
             return Err(IndexError::Full { capacity: self.inner.config.capacity });
         }
         state.tail.points().append(id, Arc::from(prepared))?;
+        state.charge.add(tail_row_bytes(self.inner.config.dim));
         drop(turn);
         Inner::build_in_background(&self.inner);
         Ok(())
@@ -254,7 +306,8 @@ impl HnswIndex {
         removed
     }
 
-    /// Waits until the graph leads to everything inserted so far, however few points there are.
+    /// Waits until the graph leads to everything inserted so far, however few points there are; where there is no room for
+    /// such a graph, until there is the one before it.
     pub fn finish_graph(&self) {
         let inner = &self.inner;
         let _builder = inner.builder.lock().unwrap_or_else(PoisonError::into_inner);
@@ -289,9 +342,9 @@ impl Inner {
     }
 
     fn build_in_background(inner: &Arc<Self>) {
-        let wanted = rebuild::due(&inner.config, &inner.state()).is_some();
         let stopped = inner.stop.load(Ordering::Acquire);
-        if !wanted || stopped || inner.building.swap(true, Ordering::AcqRel) {
+        if stopped || inner.due_fits() != Some(true) || inner.building.swap(true, Ordering::AcqRel)
+        {
             return;
         }
         let this = Arc::clone(inner);
@@ -315,13 +368,27 @@ impl Inner {
         }
     }
 
+    /// Whether there is room for the graph that is due; `None` when none is.
+    fn due_fits(&self) -> Option<bool> {
+        let state = self.state();
+        let take = rebuild::due(&self.config, &state)?;
+        Some(self.meter.has_room(self.work_bytes(&state, take)))
+    }
+
+    /// What a new graph of the graph and so many slots of the tail takes while it is built.
+    fn work_bytes(&self, state: &State, take: usize) -> usize {
+        let frozen = state.frozen.as_ref().map_or(0, Frozen::nodes);
+        rebuild::work_bytes(&self.config, frozen + state.tail.points().len().min(take))
+    }
+
     /// Puts a new graph in the place of the graph and so many slots of the tail; false when it gave up. Whoever holds the
     /// turn to build calls it with the state of now.
     fn rebuild(&self, old: &State, take: usize) -> bool {
+        let Some(_lent) = self.meter.try_charge(self.work_bytes(old, take)) else { return false };
         let stop = || self.stop.load(Ordering::Acquire);
         let Some(built) = rebuild::build(&self.config, old, take, &stop) else { return false };
         let _turn = self.turn();
-        let Ok(new) = built.catch_up(&self.config, old) else { return false };
+        let Ok(new) = built.catch_up(&self.config, old, &self.meter) else { return false };
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
         true
     }

@@ -13,7 +13,9 @@ use crate::{
     graph::{self, Rows},
     grow::grow,
     hnsw::State,
+    image::{Section, Shape},
     layers::Layers,
+    meter::Meter,
     repair,
 };
 
@@ -51,6 +53,21 @@ pub(crate) fn due(config: &HnswConfig, state: &State) -> Option<usize> {
     let take = TAIL.max(frozen.nodes() / TAIL_SHARE);
     let many_died = frozen.deaths() > TAIL.max(frozen.nodes() / DEAD_SHARE);
     (slots >= take || many_died).then_some(take)
+}
+
+/// Memory that a graph of so many points takes while it is built, beside the one it takes the place of: a copy of the vectors,
+/// their codes and links while these grow, and the image.
+pub(crate) fn work_bytes(config: &HnswConfig, points: usize) -> usize {
+    let HnswConfig { metric, dim, m, .. } = *config;
+    // One node in m is on layer 1, one in m² on layer 2, and so on.
+    let upper_rows = points / (m - 1) + 1;
+    let (layers, [residual, code_norm, norm]) = (1, [0.0; 3]);
+    let shape =
+        Shape { metric, dim, m, nodes: points, layers, upper_rows, residual, code_norm, norm };
+    let length = |section| shape.section_len(section).unwrap_or(usize::MAX);
+    let grown = [Section::Vectors, Section::Codes, Section::Lowest, Section::Upper, Section::Ids];
+    let image = shape.places().map_or(usize::MAX, |(_, length)| length);
+    grown.into_iter().map(length).fold(image, usize::saturating_add)
 }
 
 /// Builds a graph of what lives, of so many slots of the tail; `None` when it was told to stop, or failed.
@@ -106,7 +123,7 @@ fn new_graph(config: &HnswConfig, rows: Rows<'_>, stop: Stop<'_>) -> Option<Laye
 
 impl Built {
     /// Applies what happened since, in a writer's turn.
-    pub(crate) fn catch_up(self, config: &HnswConfig, old: &State) -> Result<State> {
+    pub(crate) fn catch_up(self, config: &HnswConfig, old: &State, meter: &Meter) -> Result<State> {
         let points = old.tail.points();
         if let Some(new) = &self.frozen {
             if let Some(frozen) = &old.frozen {
@@ -123,6 +140,6 @@ impl Built {
         for point in (self.taken..points.len()).filter_map(|slot| points.live(slot)) {
             tail.points().append(point.id, point.vector.clone())?;
         }
-        Ok(State { frozen: self.frozen, tail })
+        Ok(State::new(self.frozen, tail, meter))
     }
 }

@@ -8,7 +8,7 @@ use std::{
     sync::OnceLock,
 };
 
-use moiety_index::{GoOn, HnswConfig, HnswIndex, IndexError, Metric, SearchParams};
+use moiety_index::{GoOn, HnswConfig, HnswIndex, IndexError, Meter, Metric, SearchParams};
 use proptest::prelude::*;
 
 mod random;
@@ -48,7 +48,7 @@ fn write(folder: &Path, bytes: &[u8]) -> PathBuf {
 }
 
 fn open(path: &Path) -> Result<HnswIndex, IndexError> {
-    HnswIndex::open(config(), path, LABEL)
+    HnswIndex::open(config(), &Meter::default(), path, LABEL)
 }
 
 fn error_of(bytes: &[u8]) -> IndexError {
@@ -113,7 +113,10 @@ fn a_graph_of_another_index_or_version_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = write(folder.path(), saved());
     let foreign = |config: HnswConfig, label: &[u8]| {
-        matches!(HnswIndex::open(config, &path, label), Err(IndexError::ForeignGraph { .. }))
+        matches!(
+            HnswIndex::open(config, &Meter::default(), &path, label),
+            Err(IndexError::ForeignGraph { .. })
+        )
     };
     assert!(foreign(HnswConfig { metric: Metric::Dot, ..config() }, LABEL));
     assert!(foreign(HnswConfig { dim: 13, ..config() }, LABEL));
@@ -121,7 +124,7 @@ fn a_graph_of_another_index_or_version_is_refused() {
     assert!(foreign(config(), b"molecules of model 8"));
     assert!(foreign(config(), b""));
     assert!(!foreign(config(), LABEL));
-    assert!(HnswIndex::open(config(), &path, &[0; 65]).is_err());
+    assert!(HnswIndex::open(config(), &Meter::default(), &path, &[0; 65]).is_err());
     let mut newer = saved().to_vec();
     newer[8] = 9;
     assert!(error_of(&newer).to_string().contains("format is 9"));

@@ -29,7 +29,7 @@ pub(crate) async fn report(
             // One that was dropped a moment ago is cleared the next time.
             let Ok(readiness) = engine.readiness(name) else { continue };
             let status = match readiness {
-                Readiness::Loading => ServingStatus::NotServing,
+                Readiness::OnDisk | Readiness::Loading => ServingStatus::NotServing,
                 Readiness::Linking | Readiness::Ready => ServingStatus::Serving,
             };
             reporter.set_service_status(service(name), status).await;

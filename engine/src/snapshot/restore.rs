@@ -6,7 +6,6 @@
 use super::{STORE, verify};
 use crate::{
     Access, CollectionInfo, Durability, Engine, EngineOptions, Patience,
-    background::Stop,
     engine::load,
     error::{EngineError, Result},
     live::{LiveCollection, parse_description, renamed},
@@ -88,8 +87,7 @@ impl Engine {
             if only.is_some_and(|only| only != info.config.name) {
                 continue;
             }
-            let below = self.options.exact_below;
-            LiveCollection::empty(number, info.clone(), Schema::default(), below)?
+            LiveCollection::empty(number, info.clone(), Schema::default(), &self.indexing())?
                 .check_model(self.encoder().info())?;
             let name = as_name.map_or(info.config.name, str::to_owned);
             wanted.push(Wanted { number, name, description });
@@ -161,9 +159,8 @@ impl Engine {
     fn exchange(&self, copied: Vec<Copied>) -> Result<Vec<CollectionInfo>> {
         let mut installed = Vec::with_capacity(copied.len());
         for copy in &copied {
-            let below = self.options.exact_below;
-            let live = LiveCollection::described(&copy.description, below, &self.store)?;
-            load(&self.store, &live, &self.budget, &Stop::default())?;
+            let live = LiveCollection::described(&copy.description, &self.indexing(), &self.store)?;
+            load(&live, &self.work())?;
             installed.push(live);
         }
         let replaced: Vec<_> =

@@ -75,6 +75,7 @@ fn side_to_wire(side: SideStats) -> wire::SideStats {
 
 fn readiness_to_wire(readiness: Readiness) -> wire::Readiness {
     match readiness {
+        Readiness::OnDisk => wire::Readiness::OnDisk,
         Readiness::Loading => wire::Readiness::Loading,
         Readiness::Linking => wire::Readiness::Linking,
         Readiness::Ready => wire::Readiness::Ready,

@@ -27,7 +27,7 @@ pub(super) fn head(
     found: &Found,
     encoder: &ModelInfo,
 ) -> Result<Head> {
-    let missing = || CliError::Usage("no candidate reads the encoder".into());
+    let missing = || CliError::Usage("no candidate was tried".into());
     let best = found.best().ok_or_else(missing)?;
     let (fit, judged) =
         (best.fits.first().ok_or_else(missing)?, found.of(Way::Head).ok_or_else(missing)?);

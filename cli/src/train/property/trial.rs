@@ -17,8 +17,10 @@ use crate::error::Result;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Way {
-    /// The best candidate that reads the encoding.
+    /// The best of all candidates.
     Head,
+    /// The best candidate that reads the encoding.
+    WithEncoder,
     /// The best candidate that reads the encoding and nothing else.
     EncoderAlone,
     /// The molecule tower tuned with a head.
@@ -34,8 +36,9 @@ pub(super) enum Way {
 }
 
 impl Way {
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::Head,
+        Self::WithEncoder,
         Self::EncoderAlone,
         Self::Tuned,
         Self::WithoutEncoder,
@@ -48,7 +51,8 @@ impl Way {
     pub(super) fn takes(self, candidate: &Candidate) -> bool {
         let reads_encoding = candidate.blocks.contains(&Block::Encoder);
         match self {
-            Self::Head => reads_encoding,
+            Self::Head => true,
+            Self::WithEncoder => reads_encoding,
             Self::EncoderAlone => candidate.blocks == [Block::Encoder],
             Self::WithoutEncoder => !reads_encoding,
             Self::Tuned | Self::Linear | Self::Boosted | Self::BoostedDescriptors => false,
@@ -58,6 +62,7 @@ impl Way {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Head => "head",
+            Self::WithEncoder => "head with the encoder",
             Self::EncoderAlone => "encoder alone",
             Self::Tuned => "encoder, tuned",
             Self::WithoutEncoder => "head without the encoder",
@@ -99,7 +104,7 @@ pub(super) fn run(config: &PropertyConfig, set: &MeasuredSet) -> Result<Found> {
     let how = (&config.fit, config.seeds.as_slice());
     let choice = choose(&set.features, &set.labels, &set.split, &config.candidates, how)?;
     let mut judged = Vec::new();
-    for way in [Way::Head, Way::EncoderAlone, Way::WithoutEncoder] {
+    for way in [Way::Head, Way::WithEncoder, Way::EncoderAlone, Way::WithoutEncoder] {
         judged.extend(
             choice.best(|candidate| way.takes(candidate)).map(|best| judge(set, way, best)),
         );
