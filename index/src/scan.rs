@@ -62,7 +62,9 @@ pub(crate) fn many(frozen: &Frozen, queries: &[Vec<f32>], k: usize) -> Vec<Neare
         let mut scans: Vec<Scan<'_>> =
             group.iter().map(|query| Scan::new(frozen, query, k, None)).collect();
         for block in blocks(0..frozen.nodes()) {
-            scans.iter_mut().for_each(|scan| scan.block(block.clone()));
+            let (pairs, last) = scans.as_chunks_mut::<2>();
+            pairs.iter_mut().for_each(|pair| Scan::block_of_pair(pair, block.clone()));
+            last.iter_mut().for_each(|scan| scan.block(block.clone()));
         }
         scans.into_iter().map(|scan| scan.nearest)
     });
@@ -93,11 +95,28 @@ impl<'a> Scan<'a> {
     }
 
     fn block(&mut self, nodes: Range<usize>) {
-        let stride = codes::stride(self.query.len());
-        let codes = &self.frozen.image().codes()[nodes.start * stride..nodes.end * stride];
         let mut products = [0; BLOCK];
-        Isa::best().dot_all(codes, &self.code.codes, &mut products);
-        for (node, &product) in nodes.zip(&products) {
+        Isa::best().dot_all(self.codes(&nodes), &self.code.codes, &mut products);
+        self.offer_all(nodes, &products);
+    }
+
+    /// As [`Scan::block`] of both.
+    fn block_of_pair([one, other]: &mut [Self; 2], nodes: Range<usize>) {
+        let mut products = [[0; BLOCK]; 2];
+        let queries = [one.code.codes.as_slice(), &other.code.codes];
+        let out = products.each_mut().map(|products| products.as_mut_slice());
+        Isa::best().dot_all_pair(one.codes(&nodes), queries, out);
+        one.offer_all(nodes.clone(), &products[0]);
+        other.offer_all(nodes, &products[1]);
+    }
+
+    fn codes(&self, nodes: &Range<usize>) -> &'a [u8] {
+        let stride = codes::stride(self.query.len());
+        &self.frozen.image().codes()[nodes.start * stride..nodes.end * stride]
+    }
+
+    fn offer_all(&mut self, nodes: Range<usize>, products: &[i32]) {
+        for (node, &product) in nodes.zip(products) {
             if product >= self.least {
                 self.offer(node);
             }

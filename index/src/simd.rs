@@ -5,6 +5,10 @@
 //! for bit.
 
 #![expect(unsafe_code, reason = "instruction sets chosen at run time, and prefetching")]
+#![allow(
+    clippy::needless_range_loop,
+    reason = "indices are of registers, and the loops are unrolled"
+)]
 
 mod tile;
 
@@ -94,10 +98,22 @@ impl Isa {
             }
             // SAFETY: `available` found the instruction set, and no other way leads to this variant.
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => unsafe { dot_all_avx2(codes, query, out) },
+            Self::Avx2 => unsafe { dot_all_avx2(codes, [query], [out]) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => unsafe { dot_all_avx512(codes, query, out) },
+        }
+    }
+
+    /// As [`Isa::dot_all`] with two queries of one length; a row that is at hand is multiplied with both.
+    pub(crate) fn dot_all_pair(self, codes: &[u8], queries: [&[i8]; 2], out: [&mut [i32]; 2]) {
+        queries.into_iter().for_each(check_query);
+        assert_eq!(queries[0].len(), queries[1].len(), "queries of one length");
+        match self {
+            // SAFETY: `available` found the instruction set, and no other way leads to this variant.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => unsafe { dot_all_avx2(codes, queries, out) },
+            _ => queries.iter().zip(out).for_each(|(query, out)| self.dot_all(codes, query, out)),
         }
     }
 
@@ -165,41 +181,92 @@ fn prefetch_row(codes: &[u8], rows: &[u32], at: usize, stride: usize) {
 #[target_feature(enable = "avx2")]
 fn dot_some_avx2(codes: &[u8], query: &[i8], rows: &[u32], out: &mut [i32]) {
     (0..AHEAD).for_each(|at| prefetch_row(codes, rows, at, query.len()));
-    for (at, (row, out)) in rows.iter().zip(out).enumerate() {
-        prefetch_row(codes, rows, at + AHEAD, query.len());
-        *out = dot_avx2(row_of(codes, *row as usize, query.len()), query);
+    let (fours, rest) = rows.as_chunks::<4>();
+    let (fours_out, rest_out) = out.as_chunks_mut::<4>();
+    for (at, (rows_now, out)) in fours.iter().zip(fours_out).enumerate() {
+        for later in 0..4 {
+            prefetch_row(codes, rows, 4 * at + AHEAD + later, query.len());
+        }
+        let [a, b, c, d] = *rows_now;
+        let (a, b) =
+            (row_of(codes, a as usize, query.len()), row_of(codes, b as usize, query.len()));
+        let (c, d) =
+            (row_of(codes, c as usize, query.len()), row_of(codes, d as usize, query.len()));
+        [*out] = dot_four_avx2([a, b, c, d], [query]);
+    }
+    for (row, out) in rest.iter().zip(rest_out) {
+        let row = row_of(codes, *row as usize, query.len());
+        [[*out, ..]] = dot_four_avx2([row; 4], [query]);
     }
 }
 
+/// Products of all rows with `Q` queries, `out` those of each.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn dot_all_avx2(codes: &[u8], query: &[i8], out: &mut [i32]) {
-    for (row, out) in codes.chunks_exact(query.len()).zip(out) {
-        *out = dot_avx2(row, query);
+fn dot_all_avx2<const Q: usize>(codes: &[u8], queries: [&[i8]; Q], out: [&mut [i32]; Q]) {
+    let stride = queries[0].len();
+    let rows = codes.len() / stride;
+    let row = |at: usize| row_of(codes, at.min(rows - 1), stride);
+    for first in (0..rows).step_by(4) {
+        let four = [row(first), row(first + 1), row(first + 2), row(first + 3)];
+        let products = dot_four_avx2(four, queries);
+        let there = first..rows.min(first + 4);
+        for q in 0..Q {
+            out[q][there.clone()].copy_from_slice(&products[q][..there.len()]);
+        }
     }
 }
 
-/// Both sides are widened to 16 bits: the instruction that multiplies bytes saturates.
+/// Four rows at a time, with `Q` queries: what is loaded and widened once is multiplied with all of the other side. Both are
+/// widened to 16 bits, as the instruction that multiplies bytes saturates.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
 #[inline]
-fn dot_avx2(row: &[u8], query: &[i8]) -> i32 {
-    let mut sums = [_mm256_setzero_si256(); 2];
-    for (a, b) in row.chunks_exact(32).zip(query.chunks_exact(32)) {
-        for (half, sum) in sums.iter_mut().enumerate() {
-            // SAFETY: 16 bytes from 0 or from 16 on, of slices of 32.
-            let (a, b) = unsafe {
-                let (a, b) = (a.as_ptr().add(16 * half), b.as_ptr().add(16 * half));
-                (_mm_loadu_si128(a.cast()), _mm_loadu_si128(b.cast()))
-            };
-            let products = _mm256_madd_epi16(_mm256_cvtepu8_epi16(a), _mm256_cvtepi8_epi16(b));
-            *sum = _mm256_add_epi32(*sum, products);
+fn dot_four_avx2<const Q: usize>(rows: [&[u8]; 4], queries: [&[i8]; Q]) -> [[i32; 4]; Q] {
+    // Written out: a closure would be a function of its own, without these instructions.
+    const HALF: usize = 16;
+    let mut sums = [[_mm256_setzero_si256(); 4]; Q];
+    let chunks = queries[0].len() / HALF;
+    let mut lanes = [[0u8; HALF].as_slice().as_chunks::<HALF>().0; 4];
+    for r in 0..4 {
+        lanes[r] = &rows[r].as_chunks::<HALF>().0[..chunks];
+    }
+    let mut asked = [[0i8; HALF].as_slice().as_chunks::<HALF>().0; Q];
+    for q in 0..Q {
+        asked[q] = &queries[q].as_chunks::<HALF>().0[..chunks];
+    }
+    for at in 0..chunks {
+        let mut wide = [_mm256_setzero_si256(); 4];
+        for r in 0..4 {
+            wide[r] = _mm256_cvtepu8_epi16(load_128(&lanes[r][at]));
+        }
+        for q in 0..Q {
+            let query = _mm256_cvtepi8_epi16(load_128(&asked[q][at]));
+            for r in 0..4 {
+                let products = _mm256_madd_epi16(wide[r], query);
+                sums[q][r] = _mm256_add_epi32(sums[q][r], products);
+            }
         }
     }
-    let sum = _mm256_add_epi32(sums[0], sums[1]);
-    let sum = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256::<1>(sum));
-    let sum = _mm_add_epi32(sum, _mm_shuffle_epi32::<0b01_00_11_10>(sum));
-    _mm_cvtsi128_si32(_mm_add_epi32(sum, _mm_shuffle_epi32::<0b10_11_00_01>(sum)))
+    let mut out = [[0; 4]; Q];
+    for q in 0..Q {
+        let [a, b, c, d] = sums[q];
+        let halves = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
+        let sum =
+            _mm_add_epi32(_mm256_castsi256_si128(halves), _mm256_extracti128_si256::<1>(halves));
+        // SAFETY: the array is 16 bytes long.
+        unsafe { _mm_storeu_si128(out[q].as_mut_ptr().cast(), sum) };
+    }
+    out
+}
+
+/// An array of 16 bytes.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn load_128<A: Copy>(array: &A) -> __m128i {
+    const { assert!(size_of::<A>() == 16, "half a register") };
+    // SAFETY: the array is 16 bytes long, and every x86-64 has the instruction.
+    unsafe { _mm_loadu_si128(std::ptr::from_ref(array).cast()) }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -352,6 +419,14 @@ mod tests {
                     isa.dot_all(&codes, &query, &mut all);
                     isa.dot_some(&codes, &query, &rows, &mut some);
                     assert_eq!(all, plain, "{isa:?}, {lanes} lanes");
+                    let other: Vec<i8> = query.iter().map(|q| q.wrapping_add(3)).collect();
+                    let (mut one, mut two) = (vec![0; 39], vec![0; 39]);
+                    let codes = &codes[stride..];
+                    isa.dot_all_pair(codes, [&query, &other], [&mut one, &mut two]);
+                    assert_eq!(one, plain[1..], "{isa:?}, {lanes} lanes");
+                    assert!(
+                        codes.chunks(stride).zip(two).all(|(row, p)| dot_plain(row, &other) == p)
+                    );
                     assert_eq!(some, rows.map(|row| plain[row as usize]), "{isa:?}, {lanes} lanes");
                 }
             }
