@@ -191,19 +191,25 @@ impl Bench {
     }
 
     fn builds(&self, peers: Option<&mut Session>) -> Result<(), Box<dyn Error>> {
-        let row = |name: &str, seconds: f64| {
-            vec![name.into(), format!("{seconds:.1}"), format!("{:.2}×", seconds / self.build_s)]
+        let row = |name: &str, seconds: f64, bytes: f64| {
+            vec![
+                name.into(),
+                format!("{seconds:.1}"),
+                format!("{:.2}×", seconds / self.build_s),
+                format!("{:.0}", bytes / self.vectors.len() as f64),
+            ]
         };
-        let mut lines = vec![row("moiety", self.build_s)];
+        let mut lines = vec![row("moiety", self.build_s, self.index.memory_bytes() as f64)];
         if let Some(peers) = peers {
             for name in PEERS.into_iter().chain([FLAT_PEER]) {
                 let request = json!({ "build": name, "threads": self.args.build_threads });
                 let answer = peers.ask(&request)?;
                 let version = answer["version"].as_str().unwrap_or_default();
-                lines.push(row(&format!("{name} {version}"), number(&answer, "seconds")?));
+                let (seconds, bytes) = (number(&answer, "seconds")?, number(&answer, "bytes")?);
+                lines.push(row(&format!("{name} {version}"), seconds, bytes));
             }
         }
-        println!("{}", table(&["index", "build s", "moiety's speed"], &lines));
+        println!("{}", table(&["index", "build s", "moiety's speed", "bytes a vector"], &lines));
         Ok(())
     }
 

@@ -4,7 +4,7 @@
 
 FOLDER holds vectors.npy and queries.npy (float32) and truth.npy (int64: the k nearest of each query, exactly). A request is
 a line of JSON on standard input, {"build": NAME, "threads": N} or {"search": NAME, "ef": N, "threads": N}; the answer is a
-line of JSON with the seconds, and with the recall of a search. All queries go in with one call, so that no time goes into
+line of JSON with the seconds, and with the bytes of an index or the recall of a search. All queries go in with one call, so that no time goes into
 Python.
 """
 
@@ -33,6 +33,10 @@ class Hnswlib:
         self.index.set_ef(ef)
         return self.index.knn_query(queries, k=k, num_threads=threads)[0]
 
+    def bytes(self):
+        # Its file is its memory.
+        return self.index.index_file_size()
+
 
 class Usearch:
     version = usearch.__version__
@@ -51,6 +55,9 @@ class Usearch:
         self.index.expansion_search = ef
         return self.index.search(queries, k, threads=threads).keys
 
+    def bytes(self):
+        return self.index.memory_usage
+
 
 class Faiss:
     version = faiss.__version__
@@ -66,6 +73,9 @@ class Faiss:
         self.index.hnsw.efSearch = ef
         return self.index.search(queries, k)[1]
 
+    def bytes(self):
+        return saved_bytes(self.index)
+
 
 class FaissFlat:
     version = faiss.__version__
@@ -78,8 +88,23 @@ class FaissFlat:
         faiss.omp_set_num_threads(threads)
         return self.index.search(queries, k)[1]
 
+    def bytes(self):
+        return saved_bytes(self.index)
+
 
 PEERS = {"hnswlib": Hnswlib, "usearch": Usearch, "faiss": Faiss, "faiss flat": FaissFlat}
+
+
+def saved_bytes(index):
+    """What faiss keeps of an index, which it does not count itself, but for capacity that it does not fill."""
+    count = 0
+
+    def write(piece):
+        nonlocal count
+        count += len(piece)
+
+    faiss.write_index(index, faiss.PyCallbackIOWriter(write))
+    return count
 
 
 def timed(work):
@@ -115,7 +140,7 @@ def main():
         if "build" in request:
             kind = PEERS[request["build"]]
             seconds, built[request["build"]] = timed(lambda: kind(vectors, given, threads))
-            answer = {"version": kind.version, "seconds": seconds}
+            answer = {"version": kind.version, "seconds": seconds, "bytes": built[request["build"]].bytes()}
         else:
             index = built[request["search"]]
             seconds, found = timed(lambda: index.search(queries, truth.shape[1], request["ef"], threads))

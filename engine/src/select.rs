@@ -30,8 +30,8 @@ const READ_PRINTS: u64 = 20_000;
 /// In memory, they are looked up one by one where more than so many times as many would be compared.
 const SCAN_SHARE: u64 = 16;
 /// An index that admits more than this share of all records leaves out less than it costs to read: its records are tested as
-/// they come near (`filter_table`: half of 100,000 records cost 12 times a search without a filter through the index, 3 times
-/// without it; a tenth 5 and 8 times).
+/// they come near (`filter_table`: a tenth of 100,000 records cost 14 times a search without a filter through the index and 10
+/// times without it, and exact at that; half cost 5 times without it, and far more through it).
 const MOST_READ: f64 = 0.25;
 /// Of indexes that have fewer bytes on the disk nothing is estimated: they are read in no time.
 const LEAST_BYTES: u64 = 64 << 10;
