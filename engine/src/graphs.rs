@@ -7,11 +7,13 @@
 use std::{
     collections::HashMap,
     fs,
+    ops::ControlFlow,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use moiety_index::HnswIndex;
+use sha2::{Digest, Sha256};
 
 use crate::{
     Side,
@@ -125,12 +127,12 @@ fn complete(
     let missing = index.reconcile(versions.iter().copied());
     if missing.len() > READ && missing.len() * MISSING_SHARE > versions.len() {
         // Records without this side are missing too: only the store knows them apart, read in order.
-        for entry in view.vectors_from(live.number, side, 0)? {
-            let (version, vector) = entry?;
+        let _ = view.each_vector(live.number, side, 0..u64::MAX, |version, vector| {
             if !index.contains(version) {
-                index.insert(version, &vector)?;
+                index.insert(version, vector)?;
             }
-        }
+            Ok(ControlFlow::Continue(()))
+        })?;
         return Ok(index);
     }
     for versions in missing.chunks(READ) {
@@ -150,9 +152,10 @@ fn anew(view: &View<'_>, live: &LiveCollection, side: Side, work: &Work<'_>) -> 
     Arc::try_unwrap(index).or_else(|_| live.empty_index())
 }
 
-/// Says whose graph a file is.
-fn label(live: &LiveCollection, side: Side) -> Vec<u8> {
-    format!("{} {} {}", live.number.0, side.name(), live.info.fingerprint).into_bytes()
+/// Says whose graph a file is; a digest, as a fingerprint may be of any length.
+fn label(live: &LiveCollection, side: Side) -> [u8; 32] {
+    let whose = format!("{} {} {}", live.number.0, side.name(), live.info.fingerprint);
+    Sha256::digest(whose).into()
 }
 
 /// Writes the graph of a side, if it is another than the one on the disk.

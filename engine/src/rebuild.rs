@@ -3,7 +3,7 @@
 //! Writers and searches go on meanwhile. What is written while it works is caught up with from the store; only the last of
 //! it, and the exchange, take a writer's turn.
 
-use std::{sync::Arc, thread, time::Duration};
+use std::{ops::ControlFlow, sync::Arc, thread, time::Duration};
 
 use moiety_index::HnswIndex;
 
@@ -137,18 +137,23 @@ pub(crate) fn fill(
     work: &Work<'_>,
 ) -> Result<bool> {
     for (side, index) in indexes {
-        for (count, entry) in view.vectors_from(live.number, *side, first)?.enumerate() {
+        let mut count = 0;
+        let filled = view.each_vector(live.number, *side, first..u64::MAX, |version, vector| {
             if count % BETWEEN_LOOKS == 0 {
                 if work.stop.is_set() {
-                    return Ok(false);
+                    return Ok(ControlFlow::Break(()));
                 }
                 work.budget.make_room_for(live, index.insertion_bytes(BETWEEN_LOOKS))?;
             }
-            let (version, vector) = entry?;
-            index.insert(version, &vector).map_err(|error| {
+            count += 1;
+            index.insert(version, vector).map_err(|error| {
                 let what = format!("{} vector of version {version}", side.name());
                 EngineError::corrupt(what, error.to_string())
             })?;
+            Ok(ControlFlow::Continue(()))
+        })?;
+        if filled.is_break() {
+            return Ok(false);
         }
     }
     Ok(!work.stop.is_set())

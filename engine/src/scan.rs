@@ -1,43 +1,74 @@
 //! Exact search in the store itself, for a collection whose vectors are not in memory yet.
 
-use std::collections::BinaryHeap;
+use std::{
+    ops::{ControlFlow, Range},
+    thread,
+};
 
-use moiety_index::{Found, Neighbor};
+use moiety_index::{Found, Gauge, Nearest, Neighbor};
 
 use crate::{check::Checker, error::Result, live::LiveCollection, plan::Candidates, store::View};
 
 /// Vectors between two looks at the caller's patience.
 const BETWEEN_LOOKS: usize = 1024;
 
-/// The `k` nearest of all vectors that the store has at this moment.
+/// The `k` nearest of all vectors that the store has at this moment, read by all cores.
 pub(crate) fn nearest(
     view: &View<'_>,
     live: &LiveCollection,
     wanted: Candidates<'_>,
     checker: Option<&Checker<'_>>,
 ) -> Result<Found> {
-    let Candidates { query, target, k, patience } = wanted;
-    let index = live.index(target);
-    let mut nearest: BinaryHeap<Neighbor> = BinaryHeap::new();
-    let all = if k == 0 { None } else { Some(view.vectors_from(live.number, target, 0)?) };
-    for (count, entry) in all.into_iter().flatten().enumerate() {
-        if count % BETWEEN_LOOKS == 0 {
-            patience.check()?;
+    let gauge = live.index(wanted.target).gauge(wanted.query)?;
+    let spans = match wanted.k {
+        0 => Vec::new(),
+        _ => {
+            let cores = thread::available_parallelism().map_or(1, |cores| cores.get());
+            view.vector_spans(live.number, wanted.target, cores)?
         }
-        let (id, vector) = entry?;
-        let neighbor = Neighbor { id, distance: index.distance(query, &vector)? };
-        if nearest.len() == k && nearest.peek().is_some_and(|worst| neighbor >= *worst) {
-            continue;
+    };
+    // Threads of their own: those of the pool are busy with reading graphs while a collection opens.
+    let parts: Result<Vec<Nearest>> = thread::scope(|scope| {
+        let scan = |span| nearest_of(view, live, wanted, checker, (gauge.clone(), span));
+        let scans: Vec<_> = spans.into_iter().map(|span| scope.spawn(move || scan(span))).collect();
+        scans.into_iter().map(joined).collect()
+    });
+    let nearest = parts?.into_iter().fold(Nearest::new(wanted.k), Nearest::merge);
+    Ok(Found { neighbors: nearest.into_sorted(), exact: true, stopped_early: false })
+}
+
+/// What a thread came to; its panic goes on here.
+fn joined<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// The same of some versions.
+fn nearest_of(
+    view: &View<'_>,
+    live: &LiveCollection,
+    wanted: Candidates<'_>,
+    checker: Option<&Checker<'_>>,
+    (mut gauge, span): (Gauge, Range<u64>),
+) -> Result<Nearest> {
+    let mut nearest = Nearest::new(wanted.k);
+    let mut seen = 0;
+    let _ = view.each_vector(live.number, wanted.target, span, |id, vector| {
+        if seen % BETWEEN_LOOKS == 0 {
+            wanted.patience.check()?;
         }
-        if let Some(checker) = checker
-            && checker.check(&[id])? != [true]
-        {
-            continue;
+        seen += 1;
+        let neighbor = Neighbor { id, distance: gauge.distance(vector)? };
+        if !nearest.admits(&neighbor) {
+            return Ok(ControlFlow::Continue(()));
         }
-        nearest.push(neighbor);
-        if nearest.len() > k {
-            nearest.pop();
+        let passes = match checker {
+            Some(checker) => checker.check(&[id])? == [true],
+            None => true,
+        };
+        if passes {
+            nearest.push(neighbor);
         }
-    }
-    Ok(Found { neighbors: nearest.into_sorted_vec(), exact: true, stopped_early: false })
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(nearest)
 }

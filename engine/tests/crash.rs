@@ -101,11 +101,11 @@ fn what_was_acknowledged_survives_a_kill_at_any_moment() {
     let config = CollectionConfig { indexes: vec![index], ..CollectionConfig::named(NAME) };
     open(dir.path()).create_collection(config).unwrap();
     let mut written = BTreeSet::new();
-    let mut next = 0;
+    let (mut next, mut graphs) = (0, 0);
     for round in 0..rounds() {
         let (last, deleted) =
             write_and_kill(dir.path(), next, Duration::from_millis(20 + 137 * round % 300));
-        tear(dir.path(), round);
+        graphs += tear(dir.path(), round);
         let engine = open(dir.path());
         let found = all_ids(&engine);
         for batch in next..=last {
@@ -125,6 +125,7 @@ fn what_was_acknowledged_survives_a_kill_at_any_moment() {
         next = last + 2;
     }
     assert!(written.len() > 10, "the child wrote {} records only", written.len());
+    assert!(graphs > 0, "no graph was on the disk");
 }
 
 /// Runs the writer for a while; the last batch it acknowledged, and whether its deletion was acknowledged too.
@@ -150,8 +151,9 @@ fn write_and_kill(dir: &Path, from: u64, after: Duration) -> (u64, bool) {
     acknowledgements.iter().last().unwrap_or_else(|| first.unwrap())
 }
 
-/// Does to the files what a crash of the machine may do: garbage after the end of the log, and graphs cut, changed or gone.
-fn tear(dir: &Path, round: u64) {
+/// Does to the files what a crash of the machine may do: garbage after the end of the log, and graphs cut, changed or gone. Gives
+/// the number of graphs that were there.
+fn tear(dir: &Path, round: u64) -> usize {
     let files = |folder: &Path, end: &str| -> Vec<PathBuf> {
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
         let paths = entries.map(|entry| entry.path());
@@ -166,8 +168,9 @@ fn tear(dir: &Path, round: u64) {
         let torn = [[0x5a, 0x11, 0x22, 0x33, 0xff, 0x00, 0x01].as_slice(), &[7; 40]].concat();
         log.write_all(&torn[..round as usize % torn.len()]).unwrap();
     }
-    for graph in files(&dir.join("graphs"), "graph") {
-        let mut bytes = std::fs::read(&graph).unwrap();
+    let graphs = files(&dir.join("graphs"), "graph");
+    for graph in &graphs {
+        let mut bytes = std::fs::read(graph).unwrap();
         match round % 4 {
             0 => continue,
             1 => bytes.truncate(bytes.len() / 2),
@@ -176,12 +179,13 @@ fn tear(dir: &Path, round: u64) {
                 bytes[middle] ^= 0x10;
             }
             _ => {
-                std::fs::remove_file(&graph).unwrap();
+                std::fs::remove_file(graph).unwrap();
                 continue;
             }
         }
-        std::fs::write(&graph, bytes).unwrap();
+        std::fs::write(graph, bytes).unwrap();
     }
+    graphs.len()
 }
 
 fn all_ids(engine: &Engine) -> BTreeSet<String> {

@@ -67,6 +67,29 @@ fn answers_are_exact_from_the_first_moment_on() {
 }
 
 #[test]
+fn a_graph_on_the_disk_is_read_and_not_made_again() {
+    let dir = tempfile::tempdir().unwrap();
+    {
+        let engine = engine(dir.path());
+        put(&engine, (0..600).map(text_record).collect());
+        while engine.stats(NAME).unwrap().texts.linked == 0 {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+    let linked = |dir: &std::path::Path| {
+        // With so few vectors this one never makes a graph.
+        let options = EngineOptions { exact_below: 100_000, ..EngineOptions::default() };
+        let engine = Engine::open(dir, encoder(), options).unwrap();
+        let stats = engine.stats(NAME).unwrap();
+        assert_eq!((stats.texts.vectors, stats.readiness), (600, Readiness::Ready));
+        stats.texts.linked
+    };
+    assert!(linked(dir.path()) > 0);
+    std::fs::remove_dir_all(dir.path().join("graphs")).unwrap();
+    assert_eq!(linked(dir.path()), 0);
+}
+
+#[test]
 fn what_is_written_while_vectors_are_read_is_found_once_and_what_is_deleted_is_not() {
     let dir = tempfile::tempdir().unwrap();
     {

@@ -15,7 +15,7 @@ use std::{
 };
 
 use crate::{
-    FlatIndex,
+    FlatIndex, Gauge,
     config::HnswConfig,
     error::{IndexError, Result},
     file,
@@ -258,10 +258,9 @@ impl HnswIndex {
         Ok(metric.score(metric.distance(&query, &vector)))
     }
 
-    /// The distance that a search with this query finds for this vector.
-    pub fn distance(&self, query: &[f32], vector: &[f32]) -> Result<f32> {
-        let (query, vector) = (self.inner.prepare(query)?, self.inner.prepare(vector)?);
-        Ok(self.inner.config.metric.distance(&query, &vector))
+    /// Finds the distances that a search with this query finds, of vectors that need not be in the index.
+    pub fn gauge(&self, query: &[f32]) -> Result<Gauge> {
+        Gauge::new(self.inner.config.metric, query, self.inner.config.dim)
     }
 
     /// Up to `n` identifiers of live vectors, evenly spread.

@@ -28,6 +28,18 @@ impl Metric {
 
     /// Checks a vector from outside and brings it to the form that [`Metric::distance`] takes.
     pub(crate) fn prepare(self, vector: &[f32], dim: usize) -> Result<Vec<f32>> {
+        let mut prepared = Vec::with_capacity(vector.len());
+        self.prepare_into(vector, dim, &mut prepared)?;
+        Ok(prepared)
+    }
+
+    /// As [`Metric::prepare`], in the place of what the buffer held.
+    pub(crate) fn prepare_into(
+        self,
+        vector: &[f32],
+        dim: usize,
+        prepared: &mut Vec<f32>,
+    ) -> Result<()> {
         if vector.len() != dim {
             return Err(IndexError::Dimension { expected: dim, found: vector.len() });
         }
@@ -35,12 +47,16 @@ impl Metric {
             return Err(IndexError::NotFinite { position });
         }
         let norm = vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
+        prepared.clear();
         match self {
-            Self::Cosine if norm == 0.0 => Err(IndexError::ZeroNorm),
-            Self::Cosine => Ok(vector.iter().map(|&x| (f64::from(x) / norm) as f32).collect()),
-            Self::Dot if norm > MAX_NORM => Err(IndexError::TooLong { norm, bound: MAX_NORM }),
-            Self::Dot => Ok(vector.to_vec()),
+            Self::Cosine if norm == 0.0 => return Err(IndexError::ZeroNorm),
+            Self::Cosine => prepared.extend(vector.iter().map(|&x| (f64::from(x) / norm) as f32)),
+            Self::Dot if norm > MAX_NORM => {
+                return Err(IndexError::TooLong { norm, bound: MAX_NORM });
+            }
+            Self::Dot => prepared.extend_from_slice(vector),
         }
+        Ok(())
     }
 
     /// Distance of two prepared vectors; never NaN, never negative zero.

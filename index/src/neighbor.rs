@@ -27,19 +27,20 @@ impl PartialOrd for Neighbor {
 }
 
 /// The k nearest of all that it was shown.
-#[derive(Clone)]
-pub(crate) struct Nearest {
+#[derive(Clone, Debug)]
+pub struct Nearest {
     k: usize,
     heap: BinaryHeap<Neighbor>,
 }
 
 impl Nearest {
-    pub(crate) fn new(k: usize) -> Self {
+    /// Nothing yet.
+    pub fn new(k: usize) -> Self {
         Self { k, heap: BinaryHeap::with_capacity(k.min(1 << 16)) }
     }
 
     /// Whether this one would be kept.
-    pub(crate) fn admits(&self, candidate: &Neighbor) -> bool {
+    pub fn admits(&self, candidate: &Neighbor) -> bool {
         self.heap.len() < self.k || self.heap.peek().is_some_and(|worst| candidate < worst)
     }
 
@@ -51,7 +52,8 @@ impl Nearest {
         self.heap.peek().map(|worst| worst.distance)
     }
 
-    pub(crate) fn push(&mut self, candidate: Neighbor) {
+    /// Shows it one more.
+    pub fn push(&mut self, candidate: Neighbor) {
         if self.admits(&candidate) {
             self.heap.push(candidate);
             if self.heap.len() > self.k {
@@ -60,12 +62,14 @@ impl Nearest {
         }
     }
 
-    pub(crate) fn merge(mut self, other: Self) -> Self {
+    /// The k nearest of all that either was shown.
+    pub fn merge(mut self, other: Self) -> Self {
         other.heap.into_iter().for_each(|neighbor| self.push(neighbor));
         self
     }
 
-    pub(crate) fn into_sorted(self) -> Vec<Neighbor> {
+    /// Nearest first.
+    pub fn into_sorted(self) -> Vec<Neighbor> {
         self.heap.into_sorted_vec()
     }
 }

@@ -40,7 +40,16 @@ pub(crate) fn candidates(
 /// Up to `degree` of the candidates, which stand nearest first: each is nearer to the node than to any chosen before it
 /// (algorithm 4 of Malkov and Yashunin, arXiv 1603.09320).
 pub(crate) fn choose(rows: Rows<'_>, candidates: &[Candidate], degree: usize) -> Vec<u32> {
-    let mut chosen: Vec<u32> = Vec::with_capacity(degree);
+    choose_beside(Vec::with_capacity(degree), rows, candidates, degree)
+}
+
+/// As [`choose`], beside links that stay whatever comes.
+pub(crate) fn choose_beside(
+    mut chosen: Vec<u32>,
+    rows: Rows<'_>,
+    candidates: &[Candidate],
+    degree: usize,
+) -> Vec<u32> {
     for candidate in candidates {
         if chosen.len() == degree {
             break;

@@ -1,6 +1,9 @@
 //! A graph without its dead nodes: who was linked to a dead one gets links to where it led.
 //!
-//! As in FreshDiskANN (arXiv 2105.09613), a node that loses links chooses anew among the rest and the links of the lost.
+//! As in FreshDiskANN (arXiv 2105.09613) they are chosen among the links of the lost. What is left of a node's own links stays,
+//! rather than being chosen anew with them: a choice leaves out whatever lies behind something nearer, and rows would get
+//! shorter with every repair (`churn_table`, half of 20,000 vectors of molecules replaced: recall@10 with ef 128 is 0.2 points below
+//! that of a fresh graph, and 2.7 points where all links are chosen anew).
 
 use rayon::prelude::*;
 
@@ -8,7 +11,7 @@ use crate::{
     frozen::Tables,
     graph::Rows,
     layers::{Layers, Links, linked},
-    prune::{candidates, choose},
+    prune::{candidates, choose_beside},
 };
 
 /// In the place of a node that does not live.
@@ -53,16 +56,16 @@ impl Repair<'_> {
     /// The links of a node that lives, in the new numbers.
     fn links(&self, node: u32, layer: usize) -> Vec<u32> {
         let old = self.tables.row(node, layer);
-        let mut links = self.living(old);
+        let links = self.living(old);
         if links.len() == linked(old).count() {
             return links;
         }
-        for dead in linked(old).filter(|&link| self.place[link as usize] == GONE) {
-            links.extend(self.living(self.tables.row(dead, layer)));
-        }
+        let dead = linked(old).filter(|&link| self.place[link as usize] == GONE);
+        let led = dead.flat_map(|dead| self.living(self.tables.row(dead, layer)));
+        let led = led.filter(|new| !links.contains(new));
         let degree = if layer == 0 { 2 * self.m } else { self.m };
-        let near = candidates(self.rows, self.place[node as usize], links);
-        choose(self.rows, &near, degree)
+        let near = candidates(self.rows, self.place[node as usize], led);
+        choose_beside(links, self.rows, &near, degree)
     }
 
     fn living(&self, links: &[u32]) -> Vec<u32> {

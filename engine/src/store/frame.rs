@@ -154,11 +154,6 @@ impl<'a> Reader<'a> {
         self.array::<1>().map(|[byte]| byte)
     }
 
-    /// `n` finite floats.
-    pub(crate) fn f32s(&mut self, n: usize) -> Result<Vec<f32>, FrameError> {
-        Ok(self.floats(n)?.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
-    }
-
     /// `n` finite floats as they lie, low bytes first.
     pub(crate) fn floats(&mut self, n: usize) -> Result<&'a [[u8; 4]], FrameError> {
         let bytes = self.bytes(n.checked_mul(4).ok_or(FrameError::Short)?)?;
@@ -286,7 +281,7 @@ mod tests {
             writer.raw(body);
             let sealed = writer.seal();
             let _ = Reader::open(&sealed).unwrap().object();
-            let _ = Reader::open(&sealed).unwrap().f32s(usize::MAX);
+            let _ = Reader::open(&sealed).unwrap().floats(usize::MAX);
             let _ = Reader::open(&sealed).unwrap().option();
         }
     }

@@ -81,11 +81,20 @@ pub(crate) fn encode_vector(vector: &[f32]) -> Vec<u8> {
 }
 
 pub(crate) fn decode_vector(value: &[u8]) -> Result<Vec<f32>> {
+    let mut vector = Vec::new();
+    decode_vector_into(value, &mut vector)?;
+    Ok(vector)
+}
+
+/// In the place of what the buffer held.
+pub(crate) fn decode_vector_into(value: &[u8], vector: &mut Vec<f32>) -> Result<()> {
     let mut reader = Reader::open(value)?;
     let n = reader.count_of(4)?;
-    let vector = reader.f32s(n)?;
+    let numbers = reader.floats(n)?;
     reader.finish()?;
-    Ok(vector)
+    vector.clear();
+    vector.extend(numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)));
+    Ok(())
 }
 
 pub(crate) fn encode_prints(prints: &Prints) -> Vec<u8> {

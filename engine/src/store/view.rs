@@ -1,10 +1,13 @@
 //! Reads that all see the same moment of the store.
 
-use std::{collections::BTreeSet, ops::Bound};
+use std::{
+    collections::BTreeSet,
+    ops::{Bound, ControlFlow, Range},
+};
 
 use moiety_index::prefetch;
 use rocksdb::{
-    DB, Direction, IteratorMode, Range, ReadOptions, SnapshotWithThreadMode,
+    DB, DBRawIteratorWithThreadMode, Direction, IteratorMode, ReadOptions, SnapshotWithThreadMode,
     properties::{self, PropName},
 };
 
@@ -28,6 +31,9 @@ use crate::{
 
 /// Values ahead of the one that is decoded whose bytes are asked for.
 const AHEAD: usize = 2;
+
+/// Bytes that are asked for at a time where all vectors are read.
+const READ_AHEAD_BYTES: usize = 2 << 20;
 
 /// A key and its value.
 pub(crate) type Entry = (Box<[u8]>, Box<[u8]>);
@@ -247,7 +253,7 @@ impl<'a> View<'a> {
         }
         let entries = |range: &KeyRange| match range.start < range.end {
             true => {
-                let range = Range::new(&range.start, &range.end);
+                let range = rocksdb::Range::new(&range.start, &range.end);
                 let size = db.get_approximate_sizes_cf(family, &[range]).first().copied();
                 (size.unwrap_or(0) as f64 * keys as f64 / bytes as f64) as u64
             }
@@ -256,27 +262,58 @@ impl<'a> View<'a> {
         Ok(Some(ranges.iter().map(entries).collect()))
     }
 
-    /// Global vectors of a side from this version on, in the order of their versions.
-    pub(crate) fn vectors_from(
+    /// Shows the global vectors of a side and of these versions, in their order, until there are no more or enough was seen.
+    /// They are read past the cache, which would have to let go of everything else.
+    pub(crate) fn each_vector(
         &self,
         collection: CollectionId,
         side: Side,
-        first: u64,
-    ) -> Result<Each<'_, (u64, Vec<f32>)>> {
+        versions: Range<u64>,
+        mut visit: impl FnMut(u64, &[f32]) -> Result<ControlFlow<()>>,
+    ) -> Result<ControlFlow<()>> {
         if let Some(readable) = self.readable(collection) {
-            let versions = readable.whole.iter().filter(move |version| **version >= first);
-            let vector = move |&version: &u64| {
-                let vector = self.vector(collection, side, version).transpose();
-                vector.map(|vector| vector.map(|vector| (version, vector)))
-            };
-            return Ok(Box::new(versions.filter_map(vector)));
+            for &version in readable.whole.iter().filter(|version| versions.contains(version)) {
+                let Some(vector) = self.vector(collection, side, version)? else { continue };
+                if visit(version, &vector)?.is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+            return Ok(ControlFlow::Continue(()));
         }
-        let (start, end) = (collection.side_key(side, first).to_vec(), collection.side_end(side));
-        let entries = self.range(Family::Vectors, start, end)?;
-        Ok(Box::new(entries.map(|entry| {
-            let (key, value) = entry?;
-            Ok((version_of_key(&key)?, decode_vector(&value)?))
-        })))
+        let mut vector = Vec::new();
+        let mut entries = self.side_entries(collection, side, &versions)?;
+        entries.seek_to_first();
+        while let Some((key, value)) = entries.item() {
+            value::decode_vector_into(value, &mut vector).map_err(frame_error(global_vector))?;
+            if visit(version_of_key(key)?, &vector)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+            entries.next();
+        }
+        entries.status().map_err(store_error)?;
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// So many ranges, or fewer, that hold all versions of a side with a vector; about as long each.
+    pub(crate) fn vector_spans(
+        &self,
+        collection: CollectionId,
+        side: Side,
+        parts: usize,
+    ) -> Result<Vec<Range<u64>>> {
+        let ends = match self.readable(collection) {
+            Some(readable) => readable.whole.iter().min().zip(readable.whole.iter().max()),
+            None => {
+                let mut entries = self.side_entries(collection, side, &(0..u64::MAX))?;
+                entries.seek_to_first();
+                let first = entries.key().map(version_of_key).transpose()?;
+                entries.seek_to_last();
+                let last = entries.key().map(version_of_key).transpose()?;
+                entries.status().map_err(store_error)?;
+                return Ok(spans(first.zip(last), parts));
+            }
+        };
+        Ok(spans(ends.map(|(&first, &last)| (first, last)), parts))
     }
 
     /// The largest version of a collection.
@@ -373,6 +410,22 @@ impl<'a> View<'a> {
         Ok((0..keys.len()).map(decoded))
     }
 
+    /// Entries of the vectors of a side, by the versions in their keys.
+    fn side_entries(
+        &self,
+        collection: CollectionId,
+        side: Side,
+        versions: &Range<u64>,
+    ) -> Result<DBRawIteratorWithThreadMode<'_, DB>> {
+        let mut options = self.options();
+        options.fill_cache(false);
+        options.set_readahead_size(READ_AHEAD_BYTES);
+        options.set_iterate_lower_bound(collection.side_key(side, versions.start));
+        options.set_iterate_upper_bound(collection.side_key(side, versions.end));
+        let cf = self.store.family(Family::Vectors)?;
+        Ok(self.store.db.raw_iterator_cf_opt(cf, options))
+    }
+
     fn range(
         &self,
         family: Family,
@@ -388,8 +441,20 @@ impl<'a> View<'a> {
     }
 }
 
+/// Cuts the versions from the first to the last into so many ranges.
+fn spans(ends: Option<(u64, u64)>, parts: usize) -> Vec<Range<u64>> {
+    let Some((first, last)) = ends else { return Vec::new() };
+    let step = ((last - first) / parts.max(1) as u64 + 1) as usize;
+    let starts = (first..=last).step_by(step);
+    starts.map(|start| start..(start + step as u64).min(last + 1)).collect()
+}
+
 fn version_of_key(key: &[u8]) -> Result<u64> {
     version_of(key).ok_or_else(|| EngineError::corrupt("key", "it has no version"))
+}
+
+fn global_vector() -> String {
+    "global vector".to_owned()
 }
 
 fn level_vectors() -> String {
@@ -405,5 +470,5 @@ fn decode_prints(bytes: &[u8]) -> Result<Prints> {
 }
 
 fn decode_vector(bytes: &[u8]) -> Result<Vec<f32>> {
-    value::decode_vector(bytes).map_err(frame_error(|| "global vector".to_owned()))
+    value::decode_vector(bytes).map_err(frame_error(global_vector))
 }
