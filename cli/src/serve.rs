@@ -67,6 +67,7 @@ pub(crate) struct Local {
     /// Where it listens.
     pub(crate) address: SocketAddr,
     data: PathBuf,
+    engine: Arc<Engine>,
     stop: oneshot::Sender<()>,
     done: JoinHandle<std::result::Result<moiety_rpc::Drained, moiety_rpc::ServeError>>,
 }
@@ -94,15 +95,19 @@ impl Local {
             // The sender goes away only with the server's owner.
             let _ = stopped.await;
         };
-        let done = tokio::spawn(moiety_rpc::run(listener, Arc::new(engine), options, shutdown));
-        Ok(Self { address, data, stop, done })
+        let engine = Arc::new(engine);
+        let done = tokio::spawn(moiety_rpc::run(listener, Arc::clone(&engine), options, shutdown));
+        Ok(Self { address, data, engine, stop, done })
     }
 
-    /// Ends the server when the calls at work are finished.
+    /// Ends the server when the calls at work are finished, and leaves no log for the next open to read.
     pub(crate) async fn stop(self) -> Result<()> {
         let _ = self.stop.send(());
         let ended =
             self.done.await.map_err(|e| CliError::Usage(format!("the server failed: {e}")))?;
+        // Nothing is lost where it fails, and a directory that is only read has no log of ours.
+        let emptied = tokio::task::spawn_blocking(move || self.engine.flush());
+        let _ = emptied.await;
         ended.map(|_| ()).map_err(CliError::from)
     }
 }
