@@ -9,7 +9,7 @@ const BLOCK: &str = "ethanol\n  Moiety\n\n  3  2  0  0  0  0  0  0  0  0999 V200
 
 /// Everything that is asked of a molecule that was read.
 fn derive(molecule: &Molecule) {
-    let atoms = molecule.heavy_atoms();
+    let atoms = molecule.atoms();
     if let Ok(identity) = molecule.identity() {
         assert!(!identity.canonical_smiles.is_empty() || atoms == 0);
     }
@@ -45,6 +45,14 @@ proptest! {
             if let Ok(molecule) = Molecule::from_mol_block(&record.mol_block) {
                 derive(&molecule);
             }
+        }
+    }
+
+    #[test]
+    fn a_symbol_of_any_letters_is_an_atom_a_dummy_or_a_reason(symbol in "[A-Za-z*]{1,3}") {
+        let block = BLOCK.replacen(" O   0", &format!(" {symbol:<3} 0"), 1);
+        if let Ok(molecule) = Molecule::from_mol_block(&block) {
+            derive(&molecule);
         }
     }
 
