@@ -54,8 +54,10 @@ fn fill(dir: &Path, records: usize) -> Result<()> {
             |n: usize| Record { id: n.to_string(), text: Some(text(n)), ..Record::default() };
         engine.upsert(NAME, (from..records.min(from + CHUNK)).map(record).collect())?;
     }
-    // The last of them stay beside the graph.
-    while engine.stats(NAME)?.texts.linked < (records - records / 16) as u64 {
+    wait_until_ready(&engine)?;
+    // Below that many there is no graph, and the last of more stay beside it.
+    let graph = records >= EngineOptions::default().exact_below;
+    while graph && engine.stats(NAME)?.texts.linked < (records - records / 16) as u64 {
         thread::sleep(Duration::from_millis(100));
     }
     let used = engine.usage();

@@ -4,8 +4,8 @@
 
 FOLDER holds vectors.npy and queries.npy (float32) and truth.npy (int64: the k nearest of each query, exactly). A request is
 a line of JSON on standard input, {"build": NAME, "threads": N} or {"search": NAME, "ef": N, "threads": N}; the answer is a
-line of JSON with the seconds, and with the bytes of an index or the recall of a search. All queries go in with one call, so that no time goes into
-Python.
+line of JSON with the seconds, and with the bytes of an index or the recall of a search. All queries go in with one call, so
+that no time goes into Python.
 """
 
 import argparse
@@ -34,7 +34,7 @@ class Hnswlib:
         return self.index.knn_query(queries, k=k, num_threads=threads)[0]
 
     def bytes(self):
-        # Its file is its memory.
+        # Of its file: a lock for each vector and the table of labels, which it does not count, come on top.
         return self.index.index_file_size()
 
 

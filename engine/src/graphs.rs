@@ -127,7 +127,7 @@ fn complete(
     let missing = index.reconcile(versions.iter().copied());
     if missing.len() > READ && missing.len() * MISSING_SHARE > versions.len() {
         // Records without this side are missing too: only the store knows them apart, read in order.
-        let _ = view.each_vector(live.number, side, 0..u64::MAX, |version, vector| {
+        view.each_vector(live.number, side, 0..u64::MAX, |version, vector| {
             if !index.contains(version) {
                 index.insert(version, vector)?;
             }

@@ -138,7 +138,7 @@ pub(crate) fn fill(
 ) -> Result<bool> {
     for (side, index) in indexes {
         let mut count = 0;
-        let filled = view.each_vector(live.number, *side, first..u64::MAX, |version, vector| {
+        view.each_vector(live.number, *side, first..u64::MAX, |version, vector| {
             if count % BETWEEN_LOOKS == 0 {
                 if work.stop.is_set() {
                     return Ok(ControlFlow::Break(()));
@@ -152,9 +152,6 @@ pub(crate) fn fill(
             })?;
             Ok(ControlFlow::Continue(()))
         })?;
-        if filled.is_break() {
-            return Ok(false);
-        }
     }
     Ok(!work.stop.is_set())
 }

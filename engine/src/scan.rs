@@ -22,10 +22,7 @@ pub(crate) fn nearest(
     let gauge = live.index(wanted.target).gauge(wanted.query)?;
     let spans = match wanted.k {
         0 => Vec::new(),
-        _ => {
-            let cores = thread::available_parallelism().map_or(1, |cores| cores.get());
-            view.vector_spans(live.number, wanted.target, cores)?
-        }
+        _ => view.vector_spans(live.number, wanted.target, rayon::current_num_threads())?,
     };
     // Threads of their own: those of the pool are busy with reading graphs while a collection opens.
     let parts: Result<Vec<Nearest>> = thread::scope(|scope| {
@@ -52,7 +49,7 @@ fn nearest_of(
 ) -> Result<Nearest> {
     let mut nearest = Nearest::new(wanted.k);
     let mut seen = 0;
-    let _ = view.each_vector(live.number, wanted.target, span, |id, vector| {
+    view.each_vector(live.number, wanted.target, span, |id, vector| {
         if seen % BETWEEN_LOOKS == 0 {
             wanted.patience.check()?;
         }

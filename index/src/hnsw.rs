@@ -253,9 +253,7 @@ impl HnswIndex {
 
     /// The score that a search with this query gives to this vector.
     pub fn score(&self, query: &[f32], vector: &[f32]) -> Result<f32> {
-        let (query, vector) = (self.inner.prepare(query)?, self.inner.prepare(vector)?);
-        let metric = self.inner.config.metric;
-        Ok(metric.score(metric.distance(&query, &vector)))
+        Ok(self.inner.config.metric.score(self.gauge(query)?.distance(vector)?))
     }
 
     /// Finds the distances that a search with this query finds, of vectors that need not be in the index.

@@ -270,15 +270,15 @@ impl<'a> View<'a> {
         side: Side,
         versions: Range<u64>,
         mut visit: impl FnMut(u64, &[f32]) -> Result<ControlFlow<()>>,
-    ) -> Result<ControlFlow<()>> {
+    ) -> Result<()> {
         if let Some(readable) = self.readable(collection) {
             for &version in readable.whole.iter().filter(|version| versions.contains(version)) {
                 let Some(vector) = self.vector(collection, side, version)? else { continue };
                 if visit(version, &vector)?.is_break() {
-                    return Ok(ControlFlow::Break(()));
+                    break;
                 }
             }
-            return Ok(ControlFlow::Continue(()));
+            return Ok(());
         }
         let mut vector = Vec::new();
         let mut entries = self.side_entries(collection, side, &versions)?;
@@ -286,12 +286,11 @@ impl<'a> View<'a> {
         while let Some((key, value)) = entries.item() {
             value::decode_vector_into(value, &mut vector).map_err(frame_error(global_vector))?;
             if visit(version_of_key(key)?, &vector)?.is_break() {
-                return Ok(ControlFlow::Break(()));
+                break;
             }
             entries.next();
         }
-        entries.status().map_err(store_error)?;
-        Ok(ControlFlow::Continue(()))
+        entries.status().map_err(store_error)
     }
 
     /// So many ranges, or fewer, that hold all versions of a side with a vector; about as long each.
@@ -302,7 +301,10 @@ impl<'a> View<'a> {
         parts: usize,
     ) -> Result<Vec<Range<u64>>> {
         let ends = match self.readable(collection) {
-            Some(readable) => readable.whole.iter().min().zip(readable.whole.iter().max()),
+            Some(readable) => {
+                let whole = readable.whole.iter().copied();
+                whole.clone().min().zip(whole.max())
+            }
             None => {
                 let mut entries = self.side_entries(collection, side, &(0..u64::MAX))?;
                 entries.seek_to_first();
@@ -310,10 +312,10 @@ impl<'a> View<'a> {
                 entries.seek_to_last();
                 let last = entries.key().map(version_of_key).transpose()?;
                 entries.status().map_err(store_error)?;
-                return Ok(spans(first.zip(last), parts));
+                first.zip(last)
             }
         };
-        Ok(spans(ends.map(|(&first, &last)| (first, last)), parts))
+        Ok(spans(ends, parts))
     }
 
     /// The largest version of a collection.
