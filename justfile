@@ -42,6 +42,10 @@ bench-scale:
 bench-rerank *files:
     cargo run --workspace --example rerank_table -- {{files}}
 
+# The text tower beside ONNX Runtime, in batches and one text alone; `--texts FILE` for texts of your own, one a line
+bench-encode *args:
+    cargo run --workspace --example encode_table -- {{args}}
+
 # Engine, index and encoder beside their peers
 bench-peers:
     benches/peers/run.sh

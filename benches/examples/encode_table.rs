@@ -1,5 +1,5 @@
-//! Texts per second of the text tower beside ONNX Runtime on the same weights and the same texts, in one run, after a check
-//! that both give the same vectors. `benches/README.md` has the command.
+//! Texts per second of the text tower, and the time of one text alone, beside ONNX Runtime on the same weights and the same
+//! texts, in one run, after a check that both give the same vectors. `benches/README.md` has the command.
 
 #![allow(clippy::print_stdout, reason = "it prints a table")]
 
@@ -24,6 +24,8 @@ use serde_json::Value;
 /// Vectors of the two may differ by this much in any number.
 const TOLERANCE: f64 = 1e-4;
 const RUNS: usize = 3;
+/// So many texts are also encoded one by one, as queries are.
+const ALONE: usize = 200;
 
 /// Compares the text tower with ONNX Runtime.
 #[derive(Parser)]
@@ -39,10 +41,18 @@ struct Args {
     threads: Vec<usize>,
 }
 
-/// Texts per second, and the global vectors.
+/// What one number of threads makes of the texts.
 struct Encoded {
-    texts_per_s: f64,
+    speed: Speed,
     globals: Vec<Vec<f32>>,
+}
+
+#[derive(Clone, Copy)]
+struct Speed {
+    /// In batches.
+    texts_per_s: f64,
+    /// Median of one text alone.
+    alone_ms: f64,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -58,7 +68,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for &threads in &args.threads {
         let encoded = encode(threads, &texts)?;
         npy::write_f32(&vectors, &encoded.globals)?;
-        ours.push(encoded.texts_per_s);
+        ours.push(encoded.speed);
     }
     fs::write(&list, serde_json::to_string(&texts)?)?;
     let threads: Vec<String> = args.threads.iter().map(usize::to_string).collect();
@@ -104,27 +114,43 @@ fn encode(threads: usize, texts: &[String]) -> Result<Encoded, Box<dyn Error>> {
         model.encode_texts(&texts)?;
         best = best.min(begin.elapsed());
     }
+    let mut alone = Vec::new();
+    for text in texts.iter().take(ALONE) {
+        let begin = Instant::now();
+        model.encode_texts(&[text])?;
+        alone.push(begin.elapsed());
+    }
+    alone.sort_unstable();
+    let speed = Speed {
+        texts_per_s: texts.len() as f64 / best.as_secs_f64(),
+        alone_ms: alone.get(alone.len() / 2).map_or(f64::NAN, |time| time.as_secs_f64() * 1e3),
+    };
     let globals = encoded.into_iter().map(|encoding| encoding.global).collect();
-    Ok(Encoded { texts_per_s: texts.len() as f64 / best.as_secs_f64(), globals })
+    Ok(Encoded { speed, globals })
 }
 
 /// Prints the table and gives the largest difference; `None` when the peer's rows are not as expected.
-fn print(threads: &[usize], ours: &[f64], theirs: &Value) -> Option<f64> {
+fn print(threads: &[usize], ours: &[Speed], theirs: &Value) -> Option<f64> {
     let (mut rows, mut largest) = (Vec::new(), 0.0_f64);
-    for ((threads, ours), theirs) in threads.iter().zip(ours).zip(theirs.as_array()?) {
-        let (name, speed) = (theirs["name"].as_str()?, theirs["texts_per_s"].as_f64()?);
-        let row = |name: &str, speed: f64, ratio: f64| {
-            vec![
+    for ((threads, &ours), theirs) in threads.iter().zip(ours).zip(theirs.as_array()?) {
+        let number = |field: &str| theirs[field].as_f64();
+        let peer = Speed { texts_per_s: number("texts_per_s")?, alone_ms: number("alone_ms")? };
+        let mut row = |name: &str, speed: Speed| {
+            rows.push(vec![
                 name.to_owned(),
                 threads.to_string(),
-                format!("{speed:.0}"),
-                format!("{ratio:.2}×"),
-            ]
+                format!("{:.0}", speed.texts_per_s),
+                format!("{:.2}×", ours.texts_per_s / speed.texts_per_s),
+                format!("{:.1} ms", speed.alone_ms),
+                format!("{:.2}×", speed.alone_ms / ours.alone_ms),
+            ]);
         };
-        rows.push(row("moiety", *ours, 1.0));
-        rows.push(row(name, speed, ours / speed));
-        largest = largest.max(theirs["largest_difference"].as_f64()?);
+        row("moiety", ours);
+        row(theirs["name"].as_str()?, peer);
+        largest = largest.max(number("largest_difference")?);
     }
-    println!("{}", table(&["encoder", "threads", "texts/s", "moiety's speed"], &rows));
+    let head =
+        ["encoder", "threads", "texts/s", "moiety's speed", "one text", "moiety's speed, one"];
+    println!("{}", table(&head, &rows));
     Some(largest)
 }

@@ -39,6 +39,9 @@ pub(crate) async fn run(args: Args) -> Result<()> {
             (molecules.memory_bytes + texts.memory_bytes + stats.fingerprint_bytes) as f64 / 1e6,
             readiness(stats.readiness())
         );
+        if let Some(problem) = &stats.unsaved {
+            println!("  a graph is not on the disk, so the next start makes it anew: {problem}");
+        }
     }
     println!("{}", usage_lines(&connection.client.usage().await?));
     connection.close().await

@@ -1,12 +1,13 @@
 //! The layers that both towers share.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use candle_core::Tensor;
 
 use crate::{
     error::Result,
-    ops::{self, AttentionPlan},
+    ops::{self, AttentionPlan, PackedLinear},
+    packed::PackedStack,
     params::{Init, ParamSpec, Params},
 };
 
@@ -32,6 +33,11 @@ impl Linear {
         })
     }
 
+    /// Laid out for encoding.
+    pub(crate) fn packed(&self) -> Result<PackedLinear> {
+        Ok(PackedLinear::new(&self.weight, &self.bias)?)
+    }
+
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         Ok(x.matmul(&self.weight)?.broadcast_add(&self.bias)?)
     }
@@ -44,9 +50,9 @@ impl Linear {
 /// Layer normalisation.
 #[derive(Clone, Debug)]
 pub(crate) struct LayerNorm {
-    weight: Tensor,
-    bias: Tensor,
-    eps: f32,
+    pub(crate) weight: Tensor,
+    pub(crate) bias: Tensor,
+    pub(crate) eps: f32,
 }
 
 impl LayerNorm {
@@ -93,16 +99,19 @@ pub(crate) struct StackShape {
 pub(crate) struct Stack {
     blocks: Vec<Block>,
     shape: StackShape,
+    /// All blocks, once they only encode.
+    packed: Option<Arc<PackedStack>>,
 }
 
+/// One transformer block.
 #[derive(Clone, Debug)]
-struct Block {
-    query_key_value: Linear,
-    attention_out: Linear,
-    attention_norm: LayerNorm,
-    ffn_in: Linear,
-    ffn_out: Linear,
-    ffn_norm: LayerNorm,
+pub(crate) struct Block {
+    pub(crate) query_key_value: Linear,
+    pub(crate) attention_out: Linear,
+    pub(crate) attention_norm: LayerNorm,
+    pub(crate) ffn_in: Linear,
+    pub(crate) ffn_out: Linear,
+    pub(crate) ffn_norm: LayerNorm,
 }
 
 /// What attention needs to know of a batch besides its rows.
@@ -143,11 +152,21 @@ impl Stack {
                 ffn_norm: LayerNorm::load(params, &at("ffn_norm"), shape.eps)?,
             })
         };
-        Ok(Self { blocks: (0..shape.layers).map(block).collect::<Result<_>>()?, shape })
+        let blocks = (0..shape.layers).map(block).collect::<Result<_>>()?;
+        Ok(Self { blocks, shape, packed: None })
+    }
+
+    /// From now on it only encodes, on the CPU, all layers at once.
+    pub(crate) fn pack(&mut self) -> Result<()> {
+        if self.packed.is_none() {
+            self.packed = Some(Arc::new(PackedStack::new(&self.blocks, self.shape)?));
+            self.blocks.clear();
+        }
+        Ok(())
     }
 
     pub(crate) fn layers(&self) -> usize {
-        self.blocks.len()
+        self.shape.layers
     }
 
     /// Runs the chosen layers on `x` ([rows, width]).
@@ -157,23 +176,21 @@ impl Stack {
         layout: &Layout,
         layers: Range<usize>,
     ) -> Result<Tensor> {
+        if let Some(packed) = &self.packed {
+            return packed.forward(x, layout, layers);
+        }
         let mut x = x.clone();
         for block in &self.blocks[layers] {
+            let Block { attention_norm, ffn_norm, .. } = block;
+            let attend = |x: &Tensor| block.attend(x, layout, self.shape.heads);
             x = match self.shape.order {
                 NormOrder::Pre => {
-                    let x = (&x
-                        + block.attend(
-                            &block.attention_norm.forward(&x)?,
-                            layout,
-                            self.shape.heads,
-                        )?)?;
-                    (&x + block.feed(&block.ffn_norm.forward(&x)?)?)?
+                    let x = ops::add(&x, &attend(&attention_norm.forward(&x)?)?)?;
+                    ops::add(&x, &block.feed(&ffn_norm.forward(&x)?)?)?
                 }
                 NormOrder::Post => {
-                    let x = block
-                        .attention_norm
-                        .forward(&(&x + block.attend(&x, layout, self.shape.heads)?)?)?;
-                    block.ffn_norm.forward(&(&x + block.feed(&x)?)?)?
+                    let x = attention_norm.forward(&ops::add(&x, &attend(&x)?)?)?;
+                    ffn_norm.forward(&ops::add(&x, &block.feed(&x)?)?)?
                 }
             };
         }

@@ -22,6 +22,7 @@ mod model;
 mod molecule;
 mod ops;
 pub mod overlap;
+mod packed;
 mod params;
 mod parts;
 mod phrases;

@@ -42,7 +42,8 @@ impl Model {
         let fingerprint = fingerprint::verify(dir)?;
         let config = read_config(dir)?;
         let params = Params::load(&dir.join("model.safetensors"), &Towers::specs(&config))?;
-        let towers = Towers::load(&params, &config)?;
+        let mut towers = Towers::load(&params, &config)?;
+        towers.pack()?;
         let reader = TextReader::load(&dir.join("tokenizer.json"), &config)?;
         let pool = self::threads(threads)?;
         let info = ModelInfo {

@@ -207,6 +207,11 @@ impl MoleculeTower {
         })
     }
 
+    /// From now on it only encodes, on the CPU.
+    pub(crate) fn pack(&mut self) -> Result<()> {
+        self.stack.pack()
+    }
+
     /// From now on the transformer stands alone.
     pub(crate) fn leave_features_out(&mut self) {
         self.features = None;

@@ -101,7 +101,7 @@ impl TextTower {
     pub(crate) fn embed_at(&self, ids: Vec<u32>, places: Vec<u32>) -> Result<Tensor> {
         let words = ops::select_rows(&self.words, ids)?;
         let positions = ops::select_rows(&self.positions, places)?;
-        self.norm.forward(&(words + positions)?)
+        self.norm.forward(&ops::add(&words, &positions)?)
     }
 
     /// Runs the chosen layers.
@@ -134,6 +134,11 @@ impl TextTower {
             global: self.head.global(hidden, segments, global)?,
             parts: self.head.parts(hidden, segments)?,
         })
+    }
+
+    /// From now on it only encodes, on the CPU.
+    pub(crate) fn pack(&mut self) -> Result<()> {
+        self.stack.pack()
     }
 
     /// From now on the transformer stands alone.

@@ -52,6 +52,12 @@ impl Towers {
         })
     }
 
+    /// From now on they only encode, on the CPU, and faster.
+    pub(crate) fn pack(&mut self) -> Result<()> {
+        self.molecule.pack()?;
+        self.text.pack()
+    }
+
     /// Encodes molecules; `fragments` holds each one's atom sets.
     pub(crate) fn molecules(
         &self,

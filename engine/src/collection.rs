@@ -114,6 +114,9 @@ pub struct CollectionStats {
     pub disk_bytes: u64,
     /// What its searches go through.
     pub readiness: Readiness,
+    /// Why a graph could not be written to the disk, where the last try failed. It is tried again every few seconds; an open
+    /// before one succeeds makes the graph anew.
+    pub unsaved: Option<String>,
 }
 
 /// What the searches of a collection go through; all of it answers, and all but `Ready` exactly.

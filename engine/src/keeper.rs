@@ -28,8 +28,8 @@ pub(crate) fn keep(work: &Work<'_>, saves: bool) {
                 let settled =
                     seen.insert((live.number, side), index.linked()) == Some(index.linked());
                 if saves && (settled || stopped) {
-                    // It is a cache: an open without it takes longer and finds the same.
-                    let _ = graphs::save(work.store, &live, side);
+                    // It is a cache: an open without it takes longer and finds the same. But it should be known.
+                    live.note_save(side, graphs::save(work.store, &live, side));
                 }
             }
         }

@@ -70,6 +70,8 @@ pub(crate) struct LiveCollection {
     writer: Mutex<Writer>,
     /// Vectors in the graphs that are on the disk, by side.
     saved: [AtomicUsize; 2],
+    /// Why the last try to save one failed, by side.
+    unsaved: [Mutex<Option<String>>; 2],
     /// Held by whoever rebuilds.
     rebuilding: Mutex<()>,
     /// Versions forgotten while someone rebuilds.
@@ -115,6 +117,7 @@ impl LiveCollection {
             changes: AtomicU64::new(0),
             writer: Mutex::new(Writer { next_version: 0, dropped: false }),
             saved: Default::default(),
+            unsaved: Default::default(),
             rebuilding: Mutex::new(()),
             forgotten: Mutex::new(None),
             info,
@@ -197,6 +200,20 @@ impl LiveCollection {
 
     pub(crate) fn set_saved_nodes(&self, side: Side, nodes: usize) {
         self.saved[side as usize].store(nodes, Ordering::Release);
+    }
+
+    /// Remembers how the last try to save a graph ended.
+    pub(crate) fn note_save(&self, side: Side, outcome: Result<()>) {
+        let problem = outcome.err().map(|error| format!("graph of {}s: {error}", side.name()));
+        *self.unsaved[side as usize].lock().unwrap_or_else(PoisonError::into_inner) = problem;
+    }
+
+    /// Why a graph is not on the disk.
+    fn unsaved(&self) -> Option<String> {
+        let problem = |side: &Mutex<Option<String>>| {
+            side.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        };
+        self.unsaved.iter().find_map(problem)
     }
 
     /// Puts new indexes in place of the old, in a writer's turn.
@@ -360,6 +377,7 @@ impl LiveCollection {
             fingerprint_bytes: self.prints.bytes() as u64,
             disk_bytes,
             readiness: self.readiness(),
+            unsaved: self.unsaved(),
         }
     }
 }

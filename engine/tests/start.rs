@@ -90,6 +90,29 @@ fn a_graph_on_the_disk_is_read_and_not_made_again() {
 }
 
 #[test]
+fn a_graph_that_cannot_be_saved_is_said_until_it_can() {
+    let dir = tempfile::tempdir().unwrap();
+    let graphs = dir.path().join("graphs");
+    let engine = engine(dir.path());
+    // No folder can be made where a file is.
+    let _ = std::fs::remove_dir_all(&graphs);
+    std::fs::write(&graphs, "in the way").unwrap();
+    put(&engine, (0..600).map(text_record).collect());
+    let unsaved = || engine.stats(NAME).unwrap().unsaved;
+    let until = |wanted: bool| {
+        while unsaved().is_some() != wanted {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        unsaved()
+    };
+    let problem = until(true).unwrap();
+    assert!(problem.contains("graph of texts") && problem.contains("graphs"), "{problem}");
+    std::fs::remove_file(&graphs).unwrap();
+    assert_eq!(until(false), None);
+    assert_eq!(std::fs::read_dir(&graphs).unwrap().count(), 1);
+}
+
+#[test]
 fn what_is_written_while_vectors_are_read_is_found_once_and_what_is_deleted_is_not() {
     let dir = tempfile::tempdir().unwrap();
     {

@@ -101,12 +101,6 @@ impl FlatIndex {
         !self.points.find(&[id]).is_empty()
     }
 
-    /// The score that a search with this query gives to this vector.
-    pub fn score(&self, query: &[f32], vector: &[f32]) -> Result<f32> {
-        let (query, vector) = (self.prepare(query)?, self.prepare(vector)?);
-        Ok(self.metric.score(self.metric.distance(&query, &vector)))
-    }
-
     /// Up to `n` identifiers of live vectors, evenly spread over the order of insertion.
     pub fn sample(&self, n: usize) -> Vec<u64> {
         let len = self.points.len();

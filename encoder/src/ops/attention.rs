@@ -4,7 +4,7 @@
 //! bias by graph distance is Graphormer's, arXiv 2106.05234). The bias is looked up, and its gradient summed, inside the
 //! kernel: no [batch, heads, n, n] tensor is ever made.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use candle_core::{CpuStorage, CustomOp2, Device, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
@@ -93,6 +93,34 @@ impl AttentionPlan {
     }
 }
 
+/// Attention of the chosen rows of a batch, as [`AttentionPlan::attend`] has it, on the thread that asks: `qkv` is of all
+/// rows, `out` is [rows.len(), heads * d_h].
+pub(crate) fn attend_rows(
+    (segments, buckets): (&Segments, Option<(&BiasBuckets, &[f32])>),
+    heads: usize,
+    qkv: &[f32],
+    rows: Range<usize>,
+    out: &mut [f32],
+) {
+    let width = qkv.len() / segments.rows().max(1);
+    let d = width / 3;
+    for (i, all) in segments.ranges().enumerate() {
+        let chosen = all.start.max(rows.start)..all.end.min(rows.end);
+        if chosen.is_empty() {
+            continue;
+        }
+        let bias = buckets.map(|(buckets, table)| BiasView {
+            ids: buckets.of(i, all.len()),
+            table,
+            heads,
+        });
+        let out = &mut out[(chosen.start - rows.start) * d..(chosen.end - rows.start) * d];
+        let qkv = &qkv[all.start * width..all.end * width];
+        let inside = chosen.start - all.start..chosen.end - all.start;
+        Pass::new(bias, all.len(), d / heads).forward_all(qkv, inside, out);
+    }
+}
+
 struct Attention {
     buckets: Option<Arc<BiasBuckets>>,
     segments: Arc<Segments>,
@@ -119,10 +147,7 @@ impl CustomOp2 for Attention {
             let range = self.segments.range(i);
             let mut pass = Pass::new(self.view(i, bias), range.len(), d / self.heads);
             let qkv = &qkv[range.start * width..range.end * width];
-            pulp::Arch::new().dispatch(
-                #[inline(always)]
-                || pass.forward_all(qkv, out),
-            );
+            pass.forward_all(qkv, 0..range.len(), out);
         });
         Ok((CpuStorage::F32(out), (rows, d).into()))
     }
@@ -206,47 +231,62 @@ struct Pass<'a> {
     bias: Option<BiasView<'a>>,
     n: usize,
     dh: usize,
-    /// Attention probabilities of one head, [n, n].
+    /// Attention probabilities of one head, a row of n for each row asked for.
     p: Vec<f32>,
 }
 
 impl<'a> Pass<'a> {
     fn new(bias: Option<BiasView<'a>>, n: usize, dh: usize) -> Self {
-        Self { bias, n, dh, p: vec![0.0; n * n] }
+        Self { bias, n, dh, p: Vec::new() }
     }
 
     fn scale(&self) -> f32 {
         1.0 / (self.dh as f32).sqrt()
     }
 
-    #[inline(always)]
-    fn forward_all(&mut self, qkv: &[f32], out: &mut [f32]) {
-        if self.n == 0 {
+    /// All heads of the chosen rows, [rows.len(), heads * d_h].
+    fn forward_all(&mut self, qkv: &[f32], rows: Range<usize>, out: &mut [f32]) {
+        if rows.is_empty() {
             return;
         }
-        let d = out.len() / self.n;
-        for head in 0..d / self.dh {
-            let [_, _, v] = self.probabilities(qkv, head);
-            let p = Matrix::columns(&self.p, self.n, 0, self.n);
-            product(1.0, p, v, 0.0, (&mut out[head * self.dh..], d));
-        }
+        let d = out.len() / rows.len();
+        pulp::Arch::new().dispatch(
+            #[inline(always)]
+            || {
+                for head in 0..d / self.dh {
+                    let [_, _, v] = self.probabilities(qkv, head, rows.clone());
+                    let p = Matrix::columns(&self.p, self.n, 0, self.n);
+                    product(1.0, p, v, 0.0, (&mut out[head * self.dh..], d));
+                }
+            },
+        );
     }
 
-    /// Leaves one head's attention probabilities in `p`; returns its queries, keys and values, [n, d_h] each.
+    /// Leaves one head's attention probabilities of the chosen rows in `p`; returns their queries, [rows.len(), d_h], and the
+    /// keys and values, [n, d_h] each.
     #[inline(always)]
-    fn probabilities<'q>(&mut self, qkv: &'q [f32], head: usize) -> [Matrix<'q>; 3] {
+    fn probabilities<'q>(
+        &mut self,
+        qkv: &'q [f32],
+        head: usize,
+        rows: Range<usize>,
+    ) -> [Matrix<'q>; 3] {
         let (n, dh) = (self.n, self.dh);
         let width = qkv.len() / n;
-        let parts = [0, 1, 2].map(|i| Matrix::columns(qkv, width, i * width / 3 + head * dh, dh));
+        let part =
+            |of: &'q [f32], i: usize| Matrix::columns(of, width, i * width / 3 + head * dh, dh);
+        let q = part(&qkv[rows.start * width..rows.end * width], 0);
+        let (k, v) = (part(qkv, 1), part(qkv, 2));
+        self.p.resize(rows.len() * n, 0.0);
         if let Some(b) = self.bias {
-            for (x, &id) in self.p.iter_mut().zip(b.ids) {
+            for (x, &id) in self.p.iter_mut().zip(&b.ids[rows.start * n..]) {
                 *x = b.table[id as usize * b.heads + head];
             }
         }
         let keep = if self.bias.is_some() { 1.0 } else { 0.0 };
-        product(self.scale(), parts[0], parts[1].transposed(), keep, (&mut self.p, n));
+        product(self.scale(), q, k.transposed(), keep, (&mut self.p, n));
         self.p.chunks_exact_mut(n).for_each(math::softmax);
-        parts
+        [q, k, v]
     }
 
     #[inline(always)]
@@ -258,7 +298,7 @@ impl<'a> Pass<'a> {
         let d = grad.len() / n;
         let mut ds = vec![0.0; n * n];
         for head in 0..d / dh {
-            let [q, k, v] = self.probabilities(qkv, head);
+            let [q, k, v] = self.probabilities(qkv, head, 0..n);
             let grad = Matrix::columns(grad, d, head * dh, dh);
             let p = Matrix::columns(&self.p, n, 0, n);
             let mut into = |part: usize, scale: f32, a: Matrix, b: Matrix| {

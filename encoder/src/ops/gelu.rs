@@ -71,10 +71,26 @@ impl CustomOp2 for BiasGelu {
 fn forward(x: &[f32], bias: &[f32], out: &mut [f32]) {
     for (out, x) in out.chunks_exact_mut(bias.len()).zip(x.chunks_exact(bias.len())) {
         for ((out, x), b) in out.iter_mut().zip(x).zip(bias) {
-            let z = x + b;
-            *out = 0.5 * z * (1.0 + math::erf(z * std::f32::consts::FRAC_1_SQRT_2));
+            *out = gelu(x + b);
         }
     }
+}
+
+/// Replaces every number by its GELU, on the thread that asks.
+pub(crate) fn gelu_in_place(numbers: &mut [f32]) {
+    pulp::Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            for z in numbers {
+                *z = gelu(*z);
+            }
+        },
+    );
+}
+
+#[inline(always)]
+fn gelu(z: f32) -> f32 {
+    0.5 * z * (1.0 + math::erf(z * std::f32::consts::FRAC_1_SQRT_2))
 }
 
 /// Multiplies the incoming gradient by gelu'(z) = Phi(z) + z phi(z).

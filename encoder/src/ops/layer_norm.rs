@@ -67,6 +67,14 @@ impl CustomOp3 for LayerNorm {
     }
 }
 
+/// Normalises every row of `x` into `out`, on the thread that asks.
+pub(crate) fn layer_norm_rows(x: &[f32], weight: &[f32], bias: &[f32], eps: f32, out: &mut [f32]) {
+    pulp::Arch::new().dispatch(
+        #[inline(always)]
+        || forward(x, weight, bias, eps, out),
+    );
+}
+
 #[inline(always)]
 fn moments(row: &[f32], eps: f32) -> (f32, f32) {
     let n = row.len() as f32;

@@ -4,6 +4,7 @@
 //! of candle's graph. They run on the CPU, in parallel over rows or sequences, with SIMD chosen at run time by `pulp`. On any
 //! other device the same functions are compositions of candle's operations (`composed`).
 
+mod add;
 mod attention;
 mod bag;
 mod composed;
@@ -12,17 +13,20 @@ mod layer_norm;
 mod math;
 mod matmul;
 mod maxsim;
+mod packed;
 mod segment;
 mod weighted_bag;
 
 use candle_core::{CpuStorage, Device, Layout, Result, Storage, Tensor};
 
-pub(crate) use attention::{AttentionPlan, BiasBuckets};
+pub(crate) use add::add;
+pub(crate) use attention::{AttentionPlan, BiasBuckets, attend_rows};
 pub(crate) use bag::{embedding_bag, select_rows};
-pub(crate) use gelu::bias_gelu;
-pub(crate) use layer_norm::layer_norm;
+pub(crate) use gelu::{bias_gelu, gelu_in_place};
+pub(crate) use layer_norm::{layer_norm, layer_norm_rows};
 pub(crate) use math::{axpy, dot, squared_distance};
 pub(crate) use maxsim::weighted_max_sim;
+pub(crate) use packed::{PackedLinear, rows_per_task as packed_rows};
 pub(crate) use segment::{segment_softmax, segment_weighted_sum};
 pub(crate) use weighted_bag::{WeightedBags, weighted_bag};
 

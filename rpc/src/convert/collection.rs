@@ -59,6 +59,7 @@ pub fn stats_to_wire(stats: &CollectionStats) -> wire::CollectionStatsResponse {
         fingerprint_bytes: stats.fingerprint_bytes,
         disk_bytes: stats.disk_bytes,
         readiness: readiness_to_wire(stats.readiness).into(),
+        unsaved: stats.unsaved.clone(),
         info: None,
     }
 }
