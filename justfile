@@ -18,8 +18,8 @@ bench-load connections="8" seconds="10":
     cargo run --workspace --example load -- {{connections}} {{seconds}}
 
 # Time to the first answer after an open, with and without the graph on the disk, and bytes by component
-bench-open records="200000":
-    cargo run --workspace --example open_table -- {{records}}
+bench-open *args="200000":
+    cargo run --workspace --example open_table -- {{args}}
 
 # Recall and speed of the graph, by width
 bench-recall:

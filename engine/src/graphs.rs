@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     Side,
+    background::Stop,
     error::Result,
     live::LiveCollection,
     rebuild::{Indexes, Work, fill, fresh},
@@ -83,7 +84,10 @@ pub(crate) fn load(
 ) -> Result<Option<Indexes>> {
     let Work { store, budget, stop } = *work;
     let mut versions = Vec::new();
-    for entry in view.ids(live.number, None)? {
+    for (i, entry) in view.ids(live.number, None)?.enumerate() {
+        if i % READ == 0 {
+            live.give_way(stop);
+        }
         versions.push(entry?.1);
     }
     versions.sort_unstable();
@@ -102,7 +106,7 @@ pub(crate) fn load(
         let file = files.get(&side);
         let opened = file.and_then(|file| live.open_index(file, &label(live, side)).ok());
         let index = match opened {
-            Some(index) => complete(view, live, (side, index), &versions)?,
+            Some(index) => complete(view, live, (side, index), (&versions, stop))?,
             None => anew(view, live, side, work)?,
         };
         budget.make_room_for(live, 0)?;
@@ -122,7 +126,7 @@ fn complete(
     view: &View<'_>,
     live: &LiveCollection,
     (side, index): (Side, HnswIndex),
-    versions: &[u64],
+    (versions, stop): (&[u64], &Stop),
 ) -> Result<HnswIndex> {
     let missing = index.reconcile(versions.iter().copied());
     if missing.len() > READ && missing.len() * MISSING_SHARE > versions.len() {
@@ -136,6 +140,7 @@ fn complete(
         return Ok(index);
     }
     for versions in missing.chunks(READ) {
+        live.give_way(stop);
         let vectors = view.vectors(live.number, side, versions)?;
         for (version, vector) in versions.iter().zip(vectors) {
             if let Some(vector) = vector {

@@ -7,6 +7,8 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
+    thread,
+    time::Duration,
 };
 
 use moiety_encoder::ModelInfo;
@@ -14,6 +16,7 @@ use moiety_index::{HnswConfig, HnswIndex, Meter};
 
 use crate::{
     CollectionInfo, CollectionStats, HnswParams, Metric, Readiness, Side, SideStats,
+    background::Stop,
     error::{EngineError, Result},
     fields::Fields,
     graphs,
@@ -21,6 +24,10 @@ use crate::{
     schema::Schema,
     store::{CollectionId, Store},
 };
+
+/// How long, and how often, the reading of vectors gives way to a search: two seconds altogether.
+const NAP: Duration = Duration::from_millis(1);
+const MOST_NAPS: usize = 2_000;
 
 /// What the indexes of all collections have in common.
 #[derive(Clone, Debug)]
@@ -59,6 +66,10 @@ pub(crate) struct LiveCollection {
     loading: AtomicBool,
     /// Bytes of memory that were free and too few for its vectors, where that kept them on the disk.
     too_few: Mutex<Option<usize>>,
+    /// Searches that read the store at this moment.
+    scans: AtomicUsize,
+    /// Naps that the reading of vectors has taken for them.
+    naps: AtomicUsize,
     /// How often the indexes were dropped to be read anew.
     loads: AtomicU64,
     /// Bytes written since it was opened.
@@ -110,6 +121,8 @@ impl LiveCollection {
             records: AtomicU64::new(0),
             loading: AtomicBool::new(false),
             too_few: Mutex::new(None),
+            scans: AtomicUsize::new(0),
+            naps: AtomicUsize::new(0),
             loads: AtomicU64::new(0),
             written_bytes: AtomicU64::new(0),
             fields: Fields::new(schema),
@@ -200,6 +213,23 @@ impl LiveCollection {
 
     pub(crate) fn set_saved_nodes(&self, side: Side, nodes: usize) {
         self.saved[side as usize].store(nodes, Ordering::Release);
+    }
+
+    /// Held by a search that reads the store.
+    pub(crate) fn scan(&self) -> Scan<'_> {
+        self.scans.fetch_add(1, Ordering::AcqRel);
+        Scan(self)
+    }
+
+    /// Lets searches that read the store go first: they have a caller who waits. Where they never end, for so long
+    /// altogether and no longer, as what is read here makes them fast.
+    pub(crate) fn give_way(&self, stop: &Stop) {
+        while self.scans.load(Ordering::Acquire) > 0
+            && !stop.is_set()
+            && self.naps.fetch_add(1, Ordering::AcqRel) < MOST_NAPS
+        {
+            thread::sleep(NAP);
+        }
     }
 
     /// Remembers how the last try to save a graph ended.
@@ -379,6 +409,15 @@ impl LiveCollection {
             readiness: self.readiness(),
             unsaved: self.unsaved(),
         }
+    }
+}
+
+/// A search that reads the store.
+pub(crate) struct Scan<'a>(&'a LiveCollection);
+
+impl Drop for Scan<'_> {
+    fn drop(&mut self) {
+        self.0.scans.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

@@ -140,6 +140,7 @@ pub(crate) fn fill(
         let mut count = 0;
         view.each_vector(live.number, *side, first..u64::MAX, |version, vector| {
             if count % BETWEEN_LOOKS == 0 {
+                live.give_way(work.stop);
                 if work.stop.is_set() {
                     return Ok(ControlFlow::Break(()));
                 }

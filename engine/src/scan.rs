@@ -19,6 +19,7 @@ pub(crate) fn nearest(
     wanted: Candidates<'_>,
     checker: Option<&Checker<'_>>,
 ) -> Result<Found> {
+    let _first = live.scan();
     let gauge = live.index(wanted.target).gauge(wanted.query)?;
     let spans = match wanted.k {
         0 => Vec::new(),

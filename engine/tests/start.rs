@@ -90,6 +90,28 @@ fn a_graph_on_the_disk_is_read_and_not_made_again() {
 }
 
 #[test]
+fn searches_that_never_end_do_not_keep_vectors_on_the_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    {
+        let engine = engine(dir.path());
+        put(&engine, (0..600).map(text_record).collect());
+    }
+    let engine = at_once(dir.path());
+    let ready = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !ready.load(Ordering::Acquire) {
+                    search(&engine, &SearchRequest::new(Query::Text(text(3)), Side::Text, 5));
+                }
+            });
+        }
+        wait_until_ready(&engine);
+        ready.store(true, Ordering::Release);
+    });
+}
+
+#[test]
 fn a_graph_that_cannot_be_saved_is_said_until_it_can() {
     let dir = tempfile::tempdir().unwrap();
     let graphs = dir.path().join("graphs");
