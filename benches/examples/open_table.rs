@@ -1,7 +1,7 @@
 //! Time from the start of an open to the first answer, with the graph on the disk and without, and bytes by component.
 //!
 //! ```text
-//! cargo run --workspace --example open_table -- [records [directory]]
+//! just bench-open [records [directory]]
 //! ```
 //!
 //! The data are made in the directory and stay there, so that a second run measures again without making them; or else in a
@@ -88,13 +88,24 @@ fn main() -> Result<()> {
     let records = std::env::args().nth(1).map_or(Ok(60_000), |records| records.parse())?;
     let temporary = tempfile::tempdir()?;
     let dir = std::env::args().nth(2).map_or(temporary.path().to_path_buf(), PathBuf::from);
+    let aside = dir.join("graphs.aside");
+    if aside.exists() {
+        // A run was cut off between its two measurements.
+        let _ = std::fs::remove_dir_all(dir.join("graphs"));
+        std::fs::rename(&aside, dir.join("graphs"))?;
+    }
     if open(&dir)?.list_collections().is_empty() {
         fill(&dir, records)?;
     }
     let graphs = dir.join("graphs");
+    let found = open(&dir)?.count(NAME, None)?;
+    if found != records as u64 {
+        return Err(
+            format!("{} has {found} records; say so, or take another", dir.display()).into()
+        );
+    }
     println!("| | open, ms | first answer, ms | graph ready, ms |");
     println!("|---|---:|---:|---:|");
-    let aside = dir.join("graphs.aside");
     for (what, graph) in [("graph on the disk", true), ("no graph on the disk", false)] {
         if !graph {
             std::fs::rename(&graphs, &aside)?;

@@ -40,7 +40,9 @@ pub(crate) async fn run(args: Args) -> Result<()> {
             readiness(stats.readiness())
         );
         if let Some(problem) = &stats.unsaved {
-            println!("  a graph is not on the disk, so the next start makes it anew: {problem}");
+            println!(
+                "  a graph is not on the disk as it is, so the next start makes again what is missing: {problem}"
+            );
         }
     }
     println!("{}", usage_lines(&connection.client.usage().await?));

@@ -105,10 +105,13 @@ impl ModelConfig {
                 self.format_version
             ));
         }
-        for (room, width, heads) in [
-            ("molecule", self.molecule.width, self.molecule.heads),
-            ("text", self.text.width, self.text.heads),
+        for (room, width, heads, ffn) in [
+            ("molecule", self.molecule.width, self.molecule.heads, self.molecule.ffn),
+            ("text", self.text.width, self.text.heads, self.text.ffn),
         ] {
+            if ffn == 0 {
+                return fail(format!("{room}.ffn must be positive"));
+            }
             if heads == 0 || width == 0 || width % heads != 0 {
                 return fail(format!(
                     "{room}.width {width} must be a positive multiple of {room}.heads {heads}"

@@ -156,7 +156,7 @@ impl Stack {
         Ok(Self { blocks, shape, packed: None })
     }
 
-    /// From now on it only encodes, on the CPU, all layers at once.
+    /// From now on it only encodes, on the CPU.
     pub(crate) fn pack(&mut self) -> Result<()> {
         if self.packed.is_none() {
             self.packed = Some(Arc::new(PackedStack::new(&self.blocks, self.shape)?));

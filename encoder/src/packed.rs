@@ -39,7 +39,7 @@ struct Norm {
     eps: f32,
 }
 
-/// What a thread writes on its way.
+/// Where a thread writes on its way.
 #[derive(Default)]
 struct Scratch {
     narrow: Vec<f32>,

@@ -114,8 +114,8 @@ pub struct CollectionStats {
     pub disk_bytes: u64,
     /// What its searches go through.
     pub readiness: Readiness,
-    /// Why a graph could not be written to the disk, where the last try failed. It is tried again every few seconds; an open
-    /// before one succeeds makes the graph anew.
+    /// Why a graph could not be written to the disk, where the last try failed. It is tried again once the graph rests; an
+    /// open before one succeeds makes again what the file of before lacks.
     pub unsaved: Option<String>,
 }
 

@@ -17,7 +17,6 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     Side,
-    background::Stop,
     error::Result,
     live::LiveCollection,
     rebuild::{Indexes, Work, fill, fresh},
@@ -30,6 +29,8 @@ pub(crate) const FOLDER: &str = "graphs";
 const MISSING_SHARE: usize = 8;
 /// Missing vectors that are read at a time.
 const READ: usize = 256;
+/// Entries between two looks at the stop sign, and at who should go first.
+const BETWEEN_LOOKS: usize = 256;
 
 /// The name of a graph's file, taken apart.
 struct Name {
@@ -82,11 +83,11 @@ pub(crate) fn load(
     live: &LiveCollection,
     work: &Work<'_>,
 ) -> Result<Option<Indexes>> {
-    let Work { store, budget, stop } = *work;
+    let Work { store, budget, stop, .. } = *work;
     let mut versions = Vec::new();
     for (i, entry) in view.ids(live.number, None)?.enumerate() {
-        if i % READ == 0 {
-            live.give_way(stop);
+        if i % BETWEEN_LOOKS == 0 && !work.goes_on(live) {
+            return Ok(None);
         }
         versions.push(entry?.1);
     }
@@ -106,7 +107,7 @@ pub(crate) fn load(
         let file = files.get(&side);
         let opened = file.and_then(|file| live.open_index(file, &label(live, side)).ok());
         let index = match opened {
-            Some(index) => complete(view, live, (side, index), (&versions, stop))?,
+            Some(index) => complete(view, live, (side, index), (&versions, work))?,
             None => anew(view, live, side, work)?,
         };
         budget.make_room_for(live, 0)?;
@@ -121,17 +122,22 @@ pub(crate) fn load(
     Ok(<[_; 2]>::try_from(indexes).ok())
 }
 
-/// Removes from an opened index what the store has not, and adds what it has.
+/// Removes from an opened index what the store has not, and adds what it has, unless it is stopped.
 fn complete(
     view: &View<'_>,
     live: &LiveCollection,
     (side, index): (Side, HnswIndex),
-    (versions, stop): (&[u64], &Stop),
+    (versions, work): (&[u64], &Work<'_>),
 ) -> Result<HnswIndex> {
     let missing = index.reconcile(versions.iter().copied());
     if missing.len() > READ && missing.len() * MISSING_SHARE > versions.len() {
         // Records without this side are missing too: only the store knows them apart, read in order.
+        let mut count = 0;
         view.each_vector(live.number, side, 0..u64::MAX, |version, vector| {
+            if count % BETWEEN_LOOKS == 0 && !work.goes_on(live) {
+                return Ok(ControlFlow::Break(()));
+            }
+            count += 1;
             if !index.contains(version) {
                 index.insert(version, vector)?;
             }
@@ -140,7 +146,9 @@ fn complete(
         return Ok(index);
     }
     for versions in missing.chunks(READ) {
-        live.give_way(stop);
+        if !work.goes_on(live) {
+            break;
+        }
         let vectors = view.vectors(live.number, side, versions)?;
         for (version, vector) in versions.iter().zip(vectors) {
             if let Some(vector) = vector {
@@ -163,12 +171,15 @@ fn label(live: &LiveCollection, side: Side) -> [u8; 32] {
     Sha256::digest(whose).into()
 }
 
-/// Writes the graph of a side, if it is another than the one on the disk.
-pub(crate) fn save(store: &Store, live: &LiveCollection, side: Side) -> Result<()> {
+/// Writes the graph of a side, if it is another than the one on the disk; false where there is none to write.
+pub(crate) fn save(store: &Store, live: &LiveCollection, side: Side) -> Result<bool> {
     let index = live.index(side);
     let nodes = index.linked();
-    if nodes == 0 || nodes == live.saved_nodes(side) || live.is_loading() {
-        return Ok(());
+    if nodes == 0 || live.is_loading() {
+        return Ok(false);
+    }
+    if nodes == live.saved_nodes(side) {
+        return Ok(true);
     }
     store.check_room((nodes * index.config().dim * size_of::<f32>()) as u64)?;
     let folder = store.dir().join(FOLDER);
@@ -189,5 +200,5 @@ pub(crate) fn save(store: &Store, live: &LiveCollection, side: Side) -> Result<(
         fs::remove_file(old).map_err(at)?;
     }
     live.set_saved_nodes(side, saved);
-    Ok(())
+    Ok(true)
 }

@@ -25,7 +25,7 @@ use crate::{
     store::{CollectionId, Store},
 };
 
-/// How long, and how often, the reading of vectors gives way to a search: two seconds altogether.
+/// How long, and how often, one reading of all vectors gives way to searches.
 const NAP: Duration = Duration::from_millis(1);
 const MOST_NAPS: usize = 2_000;
 
@@ -221,8 +221,8 @@ impl LiveCollection {
         Scan(self)
     }
 
-    /// Lets searches that read the store go first: they have a caller who waits. Where they never end, for so long
-    /// altogether and no longer, as what is read here makes them fast.
+    /// Lets searches that read the store go first: they have a caller who waits. Where they never end, it does so for two
+    /// seconds of a load and no longer, as what is read makes them fast.
     pub(crate) fn give_way(&self, stop: &Stop) {
         while self.scans.load(Ordering::Acquire) > 0
             && !stop.is_set()
@@ -233,8 +233,12 @@ impl LiveCollection {
     }
 
     /// Remembers how the last try to save a graph ended.
-    pub(crate) fn note_save(&self, side: Side, outcome: Result<()>) {
-        let problem = outcome.err().map(|error| format!("graph of {}s: {error}", side.name()));
+    pub(crate) fn note_save(&self, side: Side, outcome: Result<bool>) {
+        let problem = match outcome {
+            Ok(true) => None,
+            Ok(false) => return,
+            Err(error) => Some(format!("graph of {}s: {error}", side.name())),
+        };
         *self.unsaved[side as usize].lock().unwrap_or_else(PoisonError::into_inner) = problem;
     }
 
@@ -257,6 +261,7 @@ impl LiveCollection {
     /// Drops the indexes; until they are rebuilt, searches read the store.
     pub(crate) fn load_anew(&self) -> Result<()> {
         self.loads.fetch_add(1, Ordering::AcqRel);
+        self.naps.store(0, Ordering::Release);
         self.loading.store(true, Ordering::Release);
         for side in Side::ALL {
             self.put(side, Arc::new(self.empty_index()?));

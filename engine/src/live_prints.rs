@@ -131,7 +131,7 @@ impl PrintsMoment {
 /// Reads the fingerprints of a collection into memory, where they are not there and the budget allows; its vectors must be
 /// there already. Writers and searches go on meanwhile. A load that is stopped leaves the store in use.
 pub(crate) fn load(live: &LiveCollection, work: &Work<'_>) -> Result<()> {
-    let Work { store, budget, stop } = *work;
+    let Work { store, budget, stop, .. } = *work;
     let _alone = live.rebuild_turn();
     let prints = live.index(Side::Molecule).len() * PrintTable::row_bytes(FINGERPRINT_BITS);
     // The next graph is built in what they leave.

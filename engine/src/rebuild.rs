@@ -44,6 +44,18 @@ pub(crate) struct Work<'a> {
     pub(crate) store: &'a Store,
     pub(crate) budget: &'a Budget,
     pub(crate) stop: &'a Stop,
+    /// Whether searches that read the store go first; not where writers wait.
+    pub(crate) gives_way: bool,
+}
+
+impl Work<'_> {
+    /// Between two looks: lets searches go first, and says whether to go on.
+    pub(crate) fn goes_on(&self, live: &LiveCollection) -> bool {
+        if self.gives_way {
+            live.give_way(self.stop);
+        }
+        !self.stop.is_set()
+    }
 }
 
 /// Whether so much is deleted that a rebuild pays. An index with a graph reclaims by itself.
@@ -101,7 +113,8 @@ fn rebuild_in_turn(live: &LiveCollection, manner: Manner, work: &Work<'_>) -> Re
         return Ok(false);
     }
     let turn = live.writer()?;
-    if !fill(&store.view(), live, (&indexes, next), work)? {
+    let hurried = Work { gives_way: false, ..*work };
+    if !fill(&store.view(), live, (&indexes, next), &hurried)? {
         return Ok(false);
     }
     for version in recording.forgotten() {
@@ -140,8 +153,7 @@ pub(crate) fn fill(
         let mut count = 0;
         view.each_vector(live.number, *side, first..u64::MAX, |version, vector| {
             if count % BETWEEN_LOOKS == 0 {
-                live.give_way(work.stop);
-                if work.stop.is_set() {
+                if !work.goes_on(live) {
                     return Ok(ControlFlow::Break(()));
                 }
                 work.budget.make_room_for(live, index.insertion_bytes(BETWEEN_LOOKS))?;

@@ -56,6 +56,23 @@ fn a_snapshot_keeps_its_moment_and_gives_it_back() {
 }
 
 #[test]
+fn what_a_kill_left_of_snapshots_is_gone_at_the_next_open() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(engine(dir.path()));
+    let folder = dir.path().join("snapshots");
+    for left in [".made.staging", ".gone.deleted"] {
+        fs::create_dir_all(folder.join(left).join("store")).unwrap();
+        fs::write(folder.join(left).join("store/000001.sst"), "half").unwrap();
+    }
+    let engine = open(dir.path());
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+    for _ in 0..2 {
+        engine.create_snapshot("gone").unwrap();
+        engine.delete_snapshot("gone").unwrap();
+    }
+}
+
+#[test]
 fn one_collection_is_restored_under_another_name() {
     let dir = tempfile::tempdir().unwrap();
     let engine = engine(dir.path());

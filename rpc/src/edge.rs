@@ -15,7 +15,8 @@ use tonic::{Request, Response, Status};
 use crate::{
     deadline::deadline,
     held::Held,
-    status::{busy, deadline_exceeded, out_of_bytes, panicked, shutting_down},
+    limits::MAX_TRANSFERS,
+    status::{busy, busy_transferring, deadline_exceeded, out_of_bytes, panicked, shutting_down},
 };
 
 /// Bytes are counted in units of this many.
@@ -27,6 +28,7 @@ pub(crate) struct Edge {
     engine: Arc<Engine>,
     places: Arc<Semaphore>,
     places_total: usize,
+    transfers: Arc<Semaphore>,
     /// Room for requests at work and answers that are not read yet, in units.
     room: Arc<Semaphore>,
     room_total: usize,
@@ -45,10 +47,17 @@ impl Edge {
             engine,
             places: Arc::new(Semaphore::new(places)),
             places_total: places,
+            transfers: Arc::new(Semaphore::new(MAX_TRANSFERS)),
             room: Arc::new(Semaphore::new(room_total)),
             room_total,
             draining,
         }
+    }
+
+    /// A place for a snapshot on its way, until it is dropped.
+    pub(crate) fn transfer(&self) -> Result<OwnedSemaphorePermit, Status> {
+        let place = Arc::clone(&self.transfers).try_acquire_owned();
+        place.map_err(|_| busy_transferring(MAX_TRANSFERS))
     }
 
     /// Answers a unary call with what `work` makes of it.

@@ -44,6 +44,9 @@ pub const MAX_PAGE: u32 = 1_000;
 /// Records of a page that does not say how many.
 pub const DEFAULT_PAGE: u32 = 100;
 
+/// Most snapshots that are sent and received at a time: each has a thread of its own, for as long as its client takes.
+pub const MAX_TRANSFERS: usize = 8;
+
 /// How long a refused client is asked to wait.
 pub const RETRY_DELAY: Duration = Duration::from_millis(200);
 

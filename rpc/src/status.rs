@@ -59,6 +59,11 @@ pub(crate) fn busy_writing(places: usize) -> Status {
     try_again(&format!("the model writes for {places} calls, as many as may at once"), "")
 }
 
+/// Every place to send or receive a snapshot at is taken.
+pub(crate) fn busy_transferring(places: usize) -> Status {
+    try_again(&format!("{places} snapshots are on their way, as many as may at once"), "")
+}
+
 /// The client's deadline passed.
 pub(crate) fn deadline_exceeded() -> Status {
     Status::deadline_exceeded(

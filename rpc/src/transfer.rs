@@ -2,7 +2,7 @@
 //!
 //! Downloads read ahead by a few chunks and then wait for the client; uploads write a chunk before they read the next. So
 //! the slowest of disk, network and client sets the pace, and memory stays bounded. Neither holds one of the places of
-//! short calls.
+//! short calls; they have a few of their own, so that clients that stop reading cannot hold all threads.
 
 use moiety_engine::{Engine, SnapshotPart};
 use moiety_proto::v1::{self as wire, upload_snapshot_request::Message};
@@ -25,6 +25,7 @@ type Download = ReceiverStream<Result<wire::DownloadSnapshotResponse, Status>>;
 
 /// Sends a snapshot in the background.
 pub(crate) async fn download(edge: Edge, name: String) -> Result<Download, Status> {
+    let place = edge.transfer()?;
     let engine = edge.engine();
     let opened = tokio::task::spawn_blocking(move || engine.read_snapshot(&name));
     let mut reader = match opened.await {
@@ -33,6 +34,7 @@ pub(crate) async fn download(edge: Edge, name: String) -> Result<Download, Statu
     };
     let (parts, receiver) = mpsc::channel(CHUNKS_AHEAD);
     tokio::task::spawn_blocking(move || {
+        let _place = place;
         loop {
             let part = match reader.next_part() {
                 Ok(Some(part)) => {
@@ -58,6 +60,7 @@ pub(crate) async fn upload(
     mut messages: Streaming<wire::UploadSnapshotRequest>,
 ) -> Result<wire::UploadSnapshotResponse, Status> {
     let clock = Clock::start();
+    let _place = edge.transfer()?;
     let name = match next(&mut messages).await? {
         Some(Message::Name(name)) => name,
         _ => {

@@ -89,6 +89,33 @@ async fn an_upload_that_is_cut_or_changed_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn snapshots_that_are_never_sent_whole_hold_a_few_threads_and_no_more() {
+    let served = serve_demo().await;
+    let idle = |i: usize| {
+        let client = served.client.clone();
+        tokio::spawn(async move {
+            client.upload_snapshot(&format!("idle{i}"), tokio_stream::pending()).await
+        })
+    };
+    let mut held: Vec<_> = (0..moiety_rpc::limits::MAX_TRANSFERS).map(idle).collect();
+    let code = async || {
+        let nothing = tokio_stream::iter(Vec::new());
+        refusal(served.client.upload_snapshot("another", nothing).await).0
+    };
+    while code().await != Code::ResourceExhausted {
+        // One of them may have been refused while this upload had the last place.
+        held.push(idle(held.len()));
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(served.client.count("demo", None).await.unwrap().count, 3);
+    held.iter().for_each(tokio::task::JoinHandle::abort);
+    while code().await == Code::ResourceExhausted {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(served.client.list_snapshots().await.unwrap().snapshots.is_empty());
+}
+
+#[tokio::test]
 async fn use_is_told_by_component_and_a_rebuild_gives_back_what_was_deleted() {
     let served = serve_demo().await;
     served.client.delete("demo", vec!["aspirin".into()]).await.unwrap();

@@ -14,6 +14,7 @@ mod math;
 mod matmul;
 mod maxsim;
 mod packed;
+mod prefetch;
 mod segment;
 mod weighted_bag;
 

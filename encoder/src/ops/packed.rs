@@ -9,7 +9,7 @@ use std::ops::Range;
 use candle_core::{Result, Tensor};
 use pulp::{Arch, Simd, WithSimd};
 
-use super::with_floats;
+use super::{prefetch::prefetch, with_floats};
 
 /// Rows of a tile; with [`VECTORS`] they fill the sixteen registers of AVX2.
 const ROWS: usize = 6;
@@ -80,9 +80,11 @@ impl PackedLinear {
     }
 }
 
-/// Rows that a thread should take of so many, for `threads` to have work and for tiles to be full.
+/// Rows that a thread should take of so many, for `threads` to have as much work each and for tiles to be full.
 pub(crate) fn rows_per_task(rows: usize, threads: usize) -> usize {
-    rows.div_ceil(threads.max(1)).next_multiple_of(ROWS).min(MOST_ROWS)
+    let threads = threads.max(1);
+    let rounds = rows.div_ceil(threads * MOST_ROWS).max(1);
+    rows.div_ceil(threads * rounds).max(1).next_multiple_of(ROWS)
 }
 
 /// Numbers in a register.
@@ -212,7 +214,9 @@ fn accumulate<S: Simd>(
     let mut lines = ahead.chunks(LINE);
     let steps = (group.len() / lines.len().max(1)).max(1);
     for (group, panel) in group.chunks(steps).zip(panel.chunks(steps)) {
-        prefetch(lines.next().unwrap_or_default());
+        if let Some(line) = lines.next() {
+            prefetch(line);
+        }
         for (x, w) in group.iter().zip(panel) {
             for r in 0..ROWS {
                 let x = simd.splat_f32s(x[r]);
@@ -223,20 +227,6 @@ fn accumulate<S: Simd>(
         }
     }
     sums
-}
-
-/// Asks for a line to come into the second cache; it changes nothing but the time of a later read.
-#[inline(always)]
-#[cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "a prefetch takes a pointer"))]
-fn prefetch(line: &[f32]) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-        // SAFETY: a prefetch reads nothing, and the address is that of a slice.
-        unsafe { _mm_prefetch(line.as_ptr().cast::<i8>(), _MM_HINT_T1) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = line;
 }
 
 #[cfg(test)]
@@ -279,6 +269,7 @@ mod tests {
 
     #[test]
     fn every_thread_gets_full_tiles_that_fit_its_cache() {
-        assert_eq!([1, 80, 90, 5_000].map(|rows| rows_per_task(rows, 2)), [6, 42, 48, 96]);
+        assert_eq!([0, 1, 80, 90].map(|rows| rows_per_task(rows, 2)), [6, 6, 42, 48]);
+        assert_eq!([1_024, 5_000].map(|rows| rows_per_task(rows, 8)), [66, 90]);
     }
 }

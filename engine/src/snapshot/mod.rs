@@ -152,6 +152,16 @@ fn describe(name: &str, files: &Path, options: &EngineOptions) -> Result<Snapsho
     })
 }
 
+/// Removes what was cut off while a snapshot was made, received or deleted.
+pub(crate) fn remove_leftovers(dir: &Path) -> Result<()> {
+    let folder = dir.join(FOLDER);
+    for name in names_in(&folder)?.into_iter().filter(|name| name.starts_with('.')) {
+        let path = folder.join(name);
+        fs::remove_dir_all(&path).map_err(at(&path))?;
+    }
+    Ok(())
+}
+
 /// A hidden folder that becomes a snapshot, or goes away.
 struct Staging {
     path: PathBuf,
