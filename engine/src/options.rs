@@ -7,8 +7,7 @@ use std::{fmt, io, path::Path, sync::Arc};
 pub struct EngineOptions {
     /// Memory for the store's cache of blocks and for writes that are not in files yet, in bytes.
     pub cache_bytes: usize,
-    /// The part of `cache_bytes` that writes may fill before they are moved to files, in bytes. Writers wait while it is
-    /// full.
+    /// The part of `cache_bytes` that writes may fill before they are moved to files, in bytes. Writers do not wait for that.
     pub write_buffer_bytes: usize,
     /// Memory for vectors and graphs of all collections, in bytes, that of a graph while it is built included. Writes beyond
     /// it are refused, nothing else is: a collection that there is no room for at an open is searched on the disk. Where
