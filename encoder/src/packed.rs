@@ -77,7 +77,7 @@ impl PackedStack {
         let mut x = numbers(x)?;
         let mut now = vec![0.0; rows * 3 * width];
         let mut next = now.clone();
-        let task = ops::packed_rows(rows, rayon::current_num_threads()).max(1);
+        let task = ops::packed_rows(rows, rayon::current_num_threads());
         let blocks = &self.blocks[layers];
         if let Some(first) = blocks.first() {
             let tasks = x.par_chunks(task * width).zip(now.par_chunks_mut(task * 3 * width));

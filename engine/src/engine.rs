@@ -98,7 +98,7 @@ impl Engine {
             let named: Vec<CollectionId> = collections.values().map(|live| live.number).collect();
             store.remove_unnamed(&named)?;
             graphs::remove_others(store.dir(), &named);
-            snapshot::remove_leftovers(store.dir())?;
+            snapshot::remove_leftovers(store.dir());
         }
         let collections = Arc::new(RwLock::new(collections));
         let engine = Engine {
@@ -122,7 +122,7 @@ impl Engine {
         let (store, budget) = (Arc::clone(&self.store), self.budget.clone());
         let saves = self.options.access == Access::ReadWrite;
         self.background.spawn("moiety-keeper", move |stop| {
-            keeper::keep(&Work { store: &store, budget: &budget, stop, gives_way: true }, saves);
+            keeper::keep(&Work::new(&store, &budget, stop), saves);
         });
     }
 
@@ -143,7 +143,7 @@ impl Engine {
             Start::AtOnce => {
                 let (store, budget) = (Arc::clone(&self.store), self.budget.clone());
                 self.background.spawn("moiety-load", move |stop| {
-                    let work = Work { store: &store, budget: &budget, stop, gives_way: true };
+                    let work = Work::new(&store, &budget, stop);
                     for live in collections {
                         // What cannot be read goes on being read from the store, where each search says what is wrong.
                         let _ = load(&live, &work);
@@ -303,11 +303,7 @@ impl Engine {
         let (busy, manner) = (Arc::clone(&self.rebuilding), self.budget.manner(&live));
         let begun = self.background.spawn("moiety-rebuild", move |stop| {
             // The old indexes, or the store, go on answering where it fails.
-            let _ = rebuild::rebuild(
-                &live,
-                manner,
-                &Work { store: &store, budget: &budget, stop, gives_way: true },
-            );
+            let _ = rebuild::rebuild(&live, manner, &Work::new(&store, &budget, stop));
             busy.store(false, Ordering::Release);
         });
         if !begun {
@@ -326,12 +322,7 @@ impl Engine {
 
     /// What a rebuild works with, until the engine ends.
     pub(crate) fn work(&self) -> Work<'_> {
-        Work {
-            store: &self.store,
-            budget: &self.budget,
-            stop: self.background.stop(),
-            gives_way: true,
-        }
+        Work::new(&self.store, &self.budget, self.background.stop())
     }
 
     /// Merges the files of a collection, so that what was deleted and replaced takes no space on the disk.

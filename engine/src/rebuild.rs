@@ -48,7 +48,12 @@ pub(crate) struct Work<'a> {
     pub(crate) gives_way: bool,
 }
 
-impl Work<'_> {
+impl<'a> Work<'a> {
+    /// Work in the background, which lets searches go first.
+    pub(crate) fn new(store: &'a Store, budget: &'a Budget, stop: &'a Stop) -> Self {
+        Self { store, budget, stop, gives_way: true }
+    }
+
     /// Between two looks: lets searches go first, and says whether to go on.
     pub(crate) fn goes_on(&self, live: &LiveCollection) -> bool {
         if self.gives_way {

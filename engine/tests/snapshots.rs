@@ -64,8 +64,11 @@ fn what_a_kill_left_of_snapshots_is_gone_at_the_next_open() {
         fs::create_dir_all(folder.join(left).join("store")).unwrap();
         fs::write(folder.join(left).join("store/000001.sst"), "half").unwrap();
     }
+    // Neither is one of ours.
+    fs::write(folder.join(".DS_Store"), "a file").unwrap();
+    fs::create_dir(folder.join(".kept")).unwrap();
     let engine = open(dir.path());
-    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 2);
     for _ in 0..2 {
         engine.create_snapshot("gone").unwrap();
         engine.delete_snapshot("gone").unwrap();

@@ -40,6 +40,16 @@ impl BiasBuckets {
     pub(super) fn of(&self, sequence: usize, n: usize) -> &[u8] {
         &self.ids[self.starts[sequence]..][..n * n]
     }
+
+    /// The bias as a sequence of `n` positions sees it.
+    fn view<'a>(
+        &'a self,
+        (sequence, n): (usize, usize),
+        table: &'a [f32],
+        heads: usize,
+    ) -> BiasView<'a> {
+        BiasView { ids: self.of(sequence, n), table, heads }
+    }
 }
 
 /// How the rows of one batch attend to each other; made once, used by every layer.
@@ -109,11 +119,7 @@ pub(crate) fn attend_rows(
         if chosen.is_empty() {
             continue;
         }
-        let bias = buckets.map(|(buckets, table)| BiasView {
-            ids: buckets.of(i, all.len()),
-            table,
-            heads,
-        });
+        let bias = buckets.map(|(buckets, table)| buckets.view((i, all.len()), table, heads));
         let out = &mut out[(chosen.start - rows.start) * d..(chosen.end - rows.start) * d];
         let qkv = &qkv[all.start * width..all.end * width];
         let inside = chosen.start - all.start..chosen.end - all.start;
@@ -181,7 +187,7 @@ impl Attention {
     fn view<'a>(&'a self, segment: usize, bias: &'a [f32]) -> Option<BiasView<'a>> {
         let buckets = self.buckets.as_ref()?;
         let n = self.segments.range(segment).len();
-        Some(BiasView { ids: buckets.of(segment, n), table: bias, heads: self.heads })
+        Some(buckets.view((segment, n), bias, self.heads))
     }
 
     fn backward(

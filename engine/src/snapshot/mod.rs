@@ -30,6 +30,9 @@ use crate::{
 
 /// Folder of the snapshots in a data directory.
 pub(crate) const FOLDER: &str = "snapshots";
+/// Ends of the hidden names of snapshots that are not whole yet, and not any more.
+const STAGING: &str = ".staging";
+const DELETED: &str = ".deleted";
 const STORE: &str = "store";
 
 impl Engine {
@@ -72,7 +75,7 @@ impl Engine {
         let _turn = self.schema_turn();
         self.store.check_writable()?;
         let folder = self.snapshot_folder(name)?;
-        let hidden = folder.with_file_name(format!(".{name}.deleted"));
+        let hidden = folder.with_file_name(format!(".{name}{DELETED}"));
         // Under a hidden name a deletion that is cut off leaves no half snapshot.
         fs::rename(&folder, &hidden).map_err(at(&folder))?;
         fs::remove_dir_all(&hidden).map_err(at(&hidden))
@@ -152,14 +155,15 @@ fn describe(name: &str, files: &Path, options: &EngineOptions) -> Result<Snapsho
     })
 }
 
-/// Removes what was cut off while a snapshot was made, received or deleted.
-pub(crate) fn remove_leftovers(dir: &Path) -> Result<()> {
+/// Removes what was cut off while a snapshot was made, received or deleted, and nothing else that is hidden there.
+pub(crate) fn remove_leftovers(dir: &Path) {
     let folder = dir.join(FOLDER);
-    for name in names_in(&folder)?.into_iter().filter(|name| name.starts_with('.')) {
-        let path = folder.join(name);
-        fs::remove_dir_all(&path).map_err(at(&path))?;
+    let ours =
+        |name: &str| name.starts_with('.') && (name.ends_with(STAGING) || name.ends_with(DELETED));
+    for name in names_in(&folder).unwrap_or_default().into_iter().filter(|name| ours(name)) {
+        // What stays has no name that is read; a snapshot of its name says what is in its way.
+        let _ = fs::remove_dir_all(folder.join(name));
     }
-    Ok(())
 }
 
 /// A hidden folder that becomes a snapshot, or goes away.
@@ -170,7 +174,7 @@ struct Staging {
 
 impl Staging {
     fn new(folder: &Path, name: &str) -> Result<Self> {
-        let (path, target) = (folder.join(format!(".{name}.staging")), folder.join(name));
+        let (path, target) = (folder.join(format!(".{name}{STAGING}")), folder.join(name));
         if target.exists() {
             return Err(EngineError::SnapshotExists { name: name.to_owned() });
         }
