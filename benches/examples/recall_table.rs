@@ -7,10 +7,12 @@ use std::{
     collections::HashSet,
     error::Error,
     path::{Path, PathBuf},
-    time::Instant,
+    thread,
+    time::{Duration, Instant},
 };
 
 use clap::{Parser, ValueEnum};
+use hnsw_rs::prelude::{Distance, Hnsw, Neighbour};
 use moiety_benches::{curve::Curve, npy, peers::Session, table::table, vectors::Clusters};
 use moiety_index::{Builder, GoOn, HnswConfig, HnswIndex, Metric, SearchParams};
 use rayon::{ThreadPool, ThreadPoolBuilder, prelude::*};
@@ -22,6 +24,11 @@ const RECALLS: [f64; 3] = [0.90, 0.95, 0.99];
 /// Peers with a width, and the one that compares everything.
 const PEERS: [&str; 3] = ["hnswlib", "usearch", "faiss"];
 const FLAT_PEER: &str = "faiss flat";
+const OURS: &str = "moiety";
+const GROWN: &str = "moiety, grown";
+const LIBRARY: &str = "hnsw_rs";
+/// One in so many of the vectors of a grown index came after its main graph, which takes them in when one in sixteen did.
+const LATE: usize = 18;
 
 /// Compares the index with hnswlib, usearch and faiss.
 #[derive(Parser)]
@@ -65,6 +72,12 @@ struct Args {
     /// Leave the peers out
     #[arg(long)]
     alone: bool,
+    /// Another row: hnsw_rs, which makes our graphs where asked to (`--builder hnsw-rs`), searching its own
+    #[arg(long)]
+    library: bool,
+    /// Another row: the same vectors, of which as many came after the graph as it ever leaves beside it
+    #[arg(long)]
+    grown: bool,
     #[arg(long, default_value_t = 11)]
     seed: u64,
 }
@@ -88,16 +101,55 @@ struct Bench {
     truth: Vec<Vec<i64>>,
     index: HnswIndex,
     build_s: f64,
+    /// Where asked for: one that has grown, and the library's.
+    grown: Option<HnswIndex>,
+    library: Option<(Library, f64)>,
+}
+
+/// The crate as it comes: points, each with its vector and lists of neighbors, that point to each other.
+type Library = Hnsw<'static, f32, OneMinusProduct>;
+
+/// The cosine distance of unit vectors, with what the machine has for it.
+struct OneMinusProduct;
+
+impl Distance<f32> for OneMinusProduct {
+    fn eval(&self, a: &[f32], b: &[f32]) -> f32 {
+        const LANES: usize = 32;
+        pulp::Arch::new().dispatch(|| {
+            let (mut sums, (a, rest_a), (b, rest_b)) =
+                ([0f32; LANES], a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+            for (a, b) in a.iter().zip(b) {
+                for lane in 0..LANES {
+                    sums[lane] = a[lane].mul_add(b[lane], sums[lane]);
+                }
+            }
+            let rest = rest_a.iter().zip(rest_b).map(|(a, b)| a * b);
+            (1.0 - sums.iter().sum::<f32>() - rest.sum::<f32>()).max(0.0)
+        })
+    }
+}
+
+fn build_library(args: &Args, vectors: &[Vec<f32>]) -> (Library, f64) {
+    const LAYERS: usize = 16;
+    let begin = Instant::now();
+    let mut hnsw = Hnsw::new(args.m, vectors.len(), LAYERS, args.ef_construction, OneMinusProduct);
+    vectors.iter().enumerate().for_each(|(id, vector)| hnsw.insert((&unit(vector), id)));
+    hnsw.set_searching_mode(true);
+    (hnsw, begin.elapsed().as_secs_f64())
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args = Args::parse();
     let (vectors, queries) = data(&args)?;
-    let (index, build_s) = build(&args, &vectors)?;
+    let (index, build_s) = build(&args, &vectors, 0)?;
     let exact = SearchParams { k: K, ef: K, exact: true, accept: None, go_on: GoOn::ALWAYS };
     let all = ThreadPoolBuilder::new().build()?;
     let truth = ids(&run(&index, &queries, exact, &all)?.1);
-    let bench = Bench { args, vectors, queries, truth, index, build_s };
+    let late = vectors.len() / LATE;
+    let grown = args.grown.then(|| build(&args, &vectors, late)).transpose()?;
+    let grown = grown.map(|(index, _)| index);
+    let library = args.library.then(|| build_library(&args, &vectors));
+    let bench = Bench { args, vectors, queries, truth, index, build_s, grown, library };
     bench.print_title();
     let folder = tempfile::tempdir()?;
     let mut peers = match bench.start_peers(folder.path()) {
@@ -135,24 +187,34 @@ fn data(args: &Args) -> Result<(Rows, Rows), Box<dyn Error>> {
     Ok((vectors, queries))
 }
 
-fn build(args: &Args, vectors: &[Vec<f32>]) -> Result<(HnswIndex, f64), Box<dyn Error>> {
+/// An index with one graph of all but some late vectors, and the seconds that the graph took.
+fn build(
+    args: &Args,
+    vectors: &[Vec<f32>],
+    late: usize,
+) -> Result<(HnswIndex, f64), Box<dyn Error>> {
     let dim = vectors.first().ok_or("there are no vectors")?.len();
     let config = HnswConfig {
         m: args.m,
         ef_construction: args.ef_construction,
         // One graph of everything.
-        exact_below: vectors.len(),
+        exact_below: vectors.len() - late,
         builder: if args.builder == Maker::HnswRs { Builder::HnswRs } else { Builder::Batches },
         threads: args.build_threads,
         ..HnswConfig::new(Metric::Cosine, dim)
     };
     let index = HnswIndex::new(config)?;
-    let begin = Instant::now();
-    for (id, vector) in vectors.iter().enumerate() {
-        index.insert(id as u64, vector)?;
+    let (begin, mut vectors) = (Instant::now(), (0..).zip(vectors));
+    for (id, vector) in vectors.by_ref().take(index.config().exact_below) {
+        index.insert(id, vector)?;
     }
     index.finish_graph();
-    Ok((index, begin.elapsed().as_secs_f64()))
+    let seconds = begin.elapsed().as_secs_f64();
+    vectors.try_for_each(|(id, vector)| index.insert(id, vector))?;
+    while index.len() - index.linked() >= index.config().tail {
+        thread::sleep(Duration::from_millis(20));
+    }
+    Ok((index, seconds))
 }
 
 type Answers = Vec<Vec<moiety_index::Neighbor>>;
@@ -169,6 +231,11 @@ fn run(
     let found: Result<Answers, moiety_index::IndexError> =
         pool.install(|| queries.par_iter().map(search).collect());
     Ok((begin.elapsed().as_secs_f64(), found?))
+}
+
+fn unit(vector: &[f32]) -> Vec<f32> {
+    let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
+    vector.iter().map(|x| x / length).collect()
 }
 
 fn ids(found: &Answers) -> Vec<Vec<i64>> {
@@ -200,6 +267,9 @@ impl Bench {
             ]
         };
         let mut lines = vec![row("moiety", self.build_s, self.index.memory_bytes() as f64)];
+        if let Some((_, seconds)) = &self.library {
+            lines.push(row("hnsw_rs 0.3.5, one thread", *seconds, f64::NAN));
+        }
         if let Some(peers) = peers {
             for name in PEERS.into_iter().chain([FLAT_PEER]) {
                 let request = json!({ "build": name, "threads": self.args.build_threads });
@@ -220,21 +290,31 @@ impl Bench {
         threads: usize,
     ) -> Result<Vec<Row>, Box<dyn Error>> {
         let pool = ThreadPoolBuilder::new().num_threads(threads).build()?;
-        let names = ["moiety"].into_iter().chain(PEERS.into_iter().filter(|_| peers.is_some()));
+        let here = [
+            Some(OURS),
+            self.grown.is_some().then_some(GROWN),
+            self.library.is_some().then_some(LIBRARY),
+        ];
+        let names = here.into_iter().flatten().chain(PEERS.into_iter().filter(|_| peers.is_some()));
         let mut rows: Vec<Row> =
             names.map(|name| Row { name: name.into(), points: Vec::new() }).collect();
         for &ef in &self.args.ef {
             let mut best = vec![(0.0, f64::INFINITY); rows.len()];
             for _ in 0..self.args.rounds {
                 for (row, best) in rows.iter().zip(&mut best) {
-                    let (recall, seconds) = match peers.as_mut() {
-                        Some(peers) if row.name != "moiety" => {
+                    let (recall, seconds) = match (row.name.as_str(), peers.as_mut()) {
+                        (OURS, _) => self.ours(&self.index, ef, &pool)?,
+                        (GROWN, _) => {
+                            self.ours(self.grown.as_ref().unwrap_or(&self.index), ef, &pool)?
+                        }
+                        (LIBRARY, _) => self.of_library(ef, &pool),
+                        (_, Some(peers)) => {
                             let request =
                                 json!({ "search": row.name, "ef": ef, "threads": threads });
                             let answer = peers.ask(&request)?;
                             (number(&answer, "recall")?, number(&answer, "seconds")?)
                         }
-                        _ => self.ours(ef, &pool)?,
+                        _ => (0.0, f64::INFINITY),
                     };
                     *best = (recall, best.1.min(seconds));
                 }
@@ -244,15 +324,35 @@ impl Bench {
         Ok(rows)
     }
 
-    fn ours(&self, ef: usize, pool: &ThreadPool) -> Result<(f64, f64), Box<dyn Error>> {
+    fn ours(
+        &self,
+        index: &HnswIndex,
+        ef: usize,
+        pool: &ThreadPool,
+    ) -> Result<(f64, f64), Box<dyn Error>> {
         let params = SearchParams { k: K, ef, exact: false, accept: None, go_on: GoOn::ALWAYS };
-        let (seconds, found) = run(&self.index, &self.queries, params, pool)?;
-        let same = |(found, truth): (&Vec<moiety_index::Neighbor>, &Vec<i64>)| {
-            let truth: HashSet<i64> = truth.iter().copied().collect();
-            found.iter().filter(|neighbor| truth.contains(&(neighbor.id as i64))).count()
+        let (seconds, found) = run(index, &self.queries, params, pool)?;
+        Ok((self.recall(&ids(&found)), seconds))
+    }
+
+    fn of_library(&self, ef: usize, pool: &ThreadPool) -> (f64, f64) {
+        let Some((library, _)) = &self.library else { return (0.0, f64::INFINITY) };
+        let queries: Vec<Vec<f32>> = self.queries.iter().map(|query| unit(query)).collect();
+        let begin = Instant::now();
+        let search = |query: &Vec<f32>| library.search(query, K, ef);
+        let found: Vec<_> = pool.install(|| queries.par_iter().map(search).collect());
+        let seconds = begin.elapsed().as_secs_f64();
+        let numbers = |row: Vec<Neighbour>| row.iter().map(|found| found.d_id as i64).collect();
+        (self.recall(&found.into_iter().map(numbers).collect::<Vec<_>>()), seconds)
+    }
+
+    fn recall(&self, found: &[Vec<i64>]) -> f64 {
+        let same = |(found, truth): (&Vec<i64>, &Vec<i64>)| {
+            let truth: HashSet<&i64> = truth.iter().collect();
+            found.iter().filter(|number| truth.contains(number)).count()
         };
         let hits: usize = found.iter().zip(&self.truth).map(same).sum();
-        Ok((hits as f64 / (self.queries.len() * K) as f64, seconds))
+        hits as f64 / (self.queries.len() * K) as f64
     }
 
     fn print_title(&self) {

@@ -31,7 +31,11 @@ const PLACES: [(&str, &[&str], &[&str]); 13] = [
     ("candle-core", &["moiety-encoder"], &["encoder"]),
     ("candle-nn", &["moiety-encoder"], &["encoder"]),
     ("tokenizers", &["moiety-encoder"], &["encoder/src/tokenize.rs", "encoder/src/t5/tokenizer"]),
-    ("hnsw_rs", &["moiety-index"], &["index/src/graph.rs"]),
+    (
+        "hnsw_rs",
+        &["moiety-index", "moiety-benches"],
+        &["index/src/graph.rs", "benches/examples/recall_table.rs"],
+    ),
     ("rocksdb", &["moiety-engine"], &["engine/src/store"]),
     ("tonic", &["moiety-proto", "moiety-rpc"], &["proto", "rpc"]),
     ("tonic-health", &["moiety-rpc"], &["rpc"]),

@@ -117,7 +117,7 @@ pub(crate) fn load(
         }
     }
     for (side, index) in &indexes {
-        live.set_saved_nodes(*side, index.linked());
+        live.set_saved_nodes(*side, index.savable());
     }
     Ok(<[_; 2]>::try_from(indexes).ok())
 }
@@ -174,7 +174,7 @@ fn label(live: &LiveCollection, side: Side) -> [u8; 32] {
 /// Writes the graph of a side, if it is another than the one on the disk; false where there is none to write.
 pub(crate) fn save(store: &Store, live: &LiveCollection, side: Side) -> Result<bool> {
     let index = live.index(side);
-    let nodes = index.linked();
+    let nodes = index.savable();
     if nodes == 0 || live.is_loading() {
         return Ok(false);
     }

@@ -26,7 +26,7 @@ pub(crate) fn keep(work: &Work<'_>, saves: bool) {
                     index.build_when_due();
                 }
                 let settled =
-                    seen.insert((live.number, side), index.linked()) == Some(index.linked());
+                    seen.insert((live.number, side), index.savable()) == Some(index.savable());
                 if saves && (settled || stopped) {
                     // It is a cache: an open without it takes longer and finds the same. But it should be known.
                     live.note_save(side, graphs::save(work.store, &live, side));

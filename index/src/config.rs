@@ -27,11 +27,13 @@ pub struct HnswConfig {
     pub ef_construction: usize,
     /// With fewer points than this there is no graph and every search is exact.
     pub exact_below: usize,
+    /// So many points go into a graph at a time; until then they are compared one by one.
+    pub tail: usize,
     /// Most points, tombstones included.
     pub capacity: usize,
     /// What makes the graph.
     pub builder: Builder,
-    /// Threads that make it; zero stands for one a core.
+    /// Threads that make it; zero stands for one a core. They work at a low priority.
     pub threads: usize,
 }
 
@@ -47,17 +49,18 @@ pub enum Builder {
 }
 
 impl HnswConfig {
-    /// The defaults: `m` 16, `ef_construction` 100, exact below [`EXACT_BELOW`] points.
+    /// The defaults: `m` 16, `ef_construction` 100, exact below [`EXACT_BELOW`] points, a tail of 1,024.
     pub fn new(metric: Metric, dim: usize) -> Self {
         let (m, ef_construction, capacity) = (16, 100, MAX_POINTS);
-        let (exact_below, builder, threads) = (EXACT_BELOW, Builder::default(), 0);
-        Self { metric, dim, m, ef_construction, exact_below, capacity, builder, threads }
+        let (exact_below, tail, builder, threads) = (EXACT_BELOW, 1_024, Builder::default(), 0);
+        Self { metric, dim, m, ef_construction, exact_below, tail, capacity, builder, threads }
     }
 
     pub(crate) fn check(&self) -> Result<()> {
         check_range("m", self.m, 2..MAX_M + 1)?;
         check_range("ef_construction", self.ef_construction, 1..MAX_EF + 1)?;
         check_range("dim", self.dim, 1..MAX_DIM + 1)?;
+        check_range("tail", self.tail, 1..MAX_POINTS + 1)?;
         check_range("capacity", self.capacity, 1..MAX_POINTS + 1)
     }
 }

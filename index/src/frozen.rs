@@ -8,6 +8,7 @@ use crate::{
     codes::{Quantiser, QueryCode},
     image::Image,
     layers::{Links, MAX_HEIGHT},
+    meter::{Charge, Meter},
     simd::{Isa, prefetch},
     walk::Walk,
 };
@@ -21,6 +22,7 @@ pub(crate) struct Frozen {
     quantiser: Quantiser,
     dead: Box<[AtomicU64]>,
     deaths: AtomicUsize,
+    charge: Charge,
 }
 
 /// The tables of links of an image.
@@ -66,10 +68,11 @@ impl Tables<'_> {
 
 impl Frozen {
     /// Takes an image whose links lead to nodes and whose layers are at most [`MAX_HEIGHT`].
-    pub(crate) fn new(image: Image) -> Self {
+    pub(crate) fn new(image: Image, meter: &Meter) -> Self {
         let words = image.shape().nodes.div_ceil(64);
         Self {
             quantiser: image.quantiser(),
+            charge: meter.charge(image.bytes().len() + words * size_of::<u64>()),
             image,
             dead: (0..words).map(|_| AtomicU64::new(0)).collect(),
             deaths: AtomicUsize::new(0),
@@ -87,6 +90,11 @@ impl Frozen {
 
     pub(crate) fn deaths(&self) -> usize {
         self.deaths.load(Ordering::Acquire)
+    }
+
+    /// How wide a walk must be for so many of its nodes to live: dead ones take room in the beam.
+    pub(crate) fn width_for(&self, live: usize) -> usize {
+        live.saturating_mul(self.nodes()).div_ceil((self.nodes() - self.deaths()).max(1))
     }
 
     pub(crate) fn is_live(&self, node: usize) -> bool {
@@ -136,7 +144,7 @@ impl Frozen {
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.image.bytes().len() + self.dead.len() * size_of::<u64>()
+        self.charge.bytes()
     }
 
     pub(crate) fn metric(&self) -> Metric {

@@ -1,8 +1,9 @@
-//! Approximate search: a frozen graph, and beside it the vectors that came later, which are compared one by one.
+//! Approximate search: a frozen graph, beside it a young one of what came since, and the vectors that came last, which are
+//! compared one by one.
 //!
-//! The graph is a cache. A vector can be searched as soon as it is inserted; a thread in the background builds a graph of
-//! everything and puts it in the place of the old one when enough has come or gone. Where the graph does not lead to k live
-//! results that pass the filter, exact search does. Where memory has a bound, a graph is built when there is room for it.
+//! Graphs are caches. A vector can be searched as soon as it is inserted; a thread in the background takes what came last
+//! into the young graph, and now and then everything into one. Where graphs do not lead to k live results that pass the
+//! filter, exact search does. Where memory has a bound, a graph is built when there is room for it.
 
 use std::{
     fs,
@@ -21,7 +22,7 @@ use crate::{
     file,
     frozen::Frozen,
     meter::{Charge, Meter},
-    rebuild,
+    rebuild::{self, Step},
 };
 
 /// Vectors under identifiers, searched through a graph.
@@ -57,31 +58,49 @@ pub(crate) struct Inner {
 
 /// What one search sees.
 pub(crate) struct State {
-    pub(crate) frozen: Option<Frozen>,
-    /// What came after the graph was frozen.
+    /// The main graph, and the young one, if any.
+    pub(crate) graphs: Vec<Arc<Frozen>>,
+    /// What came after them.
     pub(crate) tail: FlatIndex,
-    /// The memory of both.
+    /// The memory of the tail.
     charge: Charge,
 }
 
 impl State {
-    pub(crate) fn new(frozen: Option<Frozen>, tail: FlatIndex, meter: &Meter) -> Self {
-        let tail_bytes = tail.points().len() * tail_row_bytes(tail.dim());
-        let frozen_bytes = frozen.as_ref().map_or(0, Frozen::memory_bytes);
-        Self { frozen, tail, charge: meter.charge(frozen_bytes + tail_bytes) }
+    pub(crate) fn new(graphs: Vec<Arc<Frozen>>, tail: FlatIndex, meter: &Meter) -> Self {
+        let charge = meter.charge(tail.points().len() * tail_row_bytes(tail.dim()));
+        Self { graphs, tail, charge }
     }
 
     fn len(&self) -> usize {
-        self.frozen.as_ref().map_or(0, |frozen| frozen.nodes() - frozen.deaths()) + self.tail.len()
+        self.points() - self.tombstones()
     }
 
     fn tombstones(&self) -> usize {
-        self.frozen.as_ref().map_or(0, Frozen::deaths) + self.tail.tombstones()
+        self.deaths() + self.tail.tombstones()
     }
 
     /// Points that take memory.
     pub(crate) fn points(&self) -> usize {
-        self.frozen.as_ref().map_or(0, Frozen::nodes) + self.tail.points().len()
+        self.nodes_from(0) + self.tail.points().len()
+    }
+
+    /// Nodes of this graph and those after it.
+    pub(crate) fn nodes_from(&self, graph: usize) -> usize {
+        self.graphs.iter().skip(graph).map(|graph| graph.nodes()).sum()
+    }
+
+    /// Dead nodes.
+    pub(crate) fn deaths(&self) -> usize {
+        self.graphs.iter().map(|graph| graph.deaths()).sum()
+    }
+
+    fn is_linked(&self, id: u64) -> bool {
+        self.graphs.iter().any(|graph| graph.find(id).is_some())
+    }
+
+    fn remove(&self, id: u64) -> bool {
+        self.tail.remove(id) || self.graphs.iter().any(|graph| graph.remove(id))
     }
 }
 
@@ -99,7 +118,7 @@ impl HnswIndex {
     /// An empty index whose memory is counted together with that of others.
     pub fn metered(config: HnswConfig, meter: &Meter) -> Result<Self> {
         config.check()?;
-        Self::with_frozen(config, None, meter)
+        Self::with_graphs(config, Vec::new(), meter)
     }
 
     /// Reads a graph that [`HnswIndex::save`] wrote with the same label. What the caller's store holds is the truth: let
@@ -123,19 +142,19 @@ impl HnswIndex {
             );
             return Err(IndexError::ForeignGraph { path: path.to_path_buf(), reason });
         }
-        Self::with_frozen(config, Some(Frozen::new(image)), meter)
+        Self::with_graphs(config, vec![Arc::new(Frozen::new(image, meter))], meter)
     }
 
-    /// Writes the graph under this name, in the place of what is there: to a temporary name first, synced, then renamed.
-    /// The label, of up to [`MAX_LABEL`](crate::MAX_LABEL) bytes, says whose graph it is.
+    /// Writes the main graph under this name, in the place of what is there: to a temporary name first, synced, then
+    /// renamed. The label, of up to [`MAX_LABEL`](crate::MAX_LABEL) bytes, says whose graph it is.
     ///
     /// Gives the number of vectors in it, zero when there is no graph yet and nothing was written. Vectors that came after
     /// the graph was built are not in the file, and removed ones are.
     pub fn save(&self, path: &Path, label: &[u8]) -> Result<usize> {
         let state = self.inner.state();
-        let Some(frozen) = &state.frozen else { return Ok(0) };
-        file::write(path, label, frozen.image())?;
-        Ok(frozen.nodes())
+        let Some(main) = state.graphs.first() else { return Ok(0) };
+        file::write(path, label, main.image())?;
+        Ok(main.nodes())
     }
 
     /// Removes all vectors that are not among these identifiers, which ascend, and gives those that are not in the index.
@@ -143,30 +162,26 @@ impl HnswIndex {
         let _turn = self.inner.turn();
         let state = self.inner.state();
         let mut held: Vec<u64> = state.tail.sample(usize::MAX);
-        if let Some(frozen) = &state.frozen {
-            held.extend(frozen.live_ids());
-        }
+        held.extend(state.graphs.iter().flat_map(|graph| graph.live_ids()));
         held.sort_unstable();
         let mut held = held.into_iter().peekable();
-        let remove =
-            |id| state.tail.remove(id) || state.frozen.as_ref().is_some_and(|f| f.remove(id));
         let mut missing = Vec::new();
         for id in stored {
             while let Some(gone) = held.next_if(|held| *held < id) {
-                remove(gone);
+                state.remove(gone);
             }
             if held.next_if_eq(&id).is_none() {
                 missing.push(id);
             }
         }
         for gone in held {
-            remove(gone);
+            state.remove(gone);
         }
         missing
     }
 
-    fn with_frozen(config: HnswConfig, frozen: Option<Frozen>, meter: &Meter) -> Result<Self> {
-        let state = State::new(frozen, rebuild::empty_tail(&config)?, meter);
+    fn with_graphs(config: HnswConfig, graphs: Vec<Arc<Frozen>>, meter: &Meter) -> Result<Self> {
+        let state = State::new(graphs, rebuild::empty_tail(&config)?, meter);
         let inner = Inner {
             state: RwLock::new(Arc::new(state)),
             config,
@@ -199,14 +214,21 @@ impl HnswIndex {
         self.inner.state().tombstones()
     }
 
-    /// Number of vectors that the graph leads to, tombstones included.
+    /// Number of vectors that graphs lead to, tombstones included.
     pub fn linked(&self) -> usize {
-        self.inner.state().frozen.as_ref().map_or(0, Frozen::nodes)
+        self.inner.state().nodes_from(0)
     }
 
-    /// Memory of vectors and graph, in bytes, without what a graph takes while it is built.
+    /// Number of vectors that [`HnswIndex::save`] would write now.
+    pub fn savable(&self) -> usize {
+        self.inner.state().graphs.first().map_or(0, |main| main.nodes())
+    }
+
+    /// Memory of vectors and graphs, in bytes, without what a graph takes while it is built.
     pub fn memory_bytes(&self) -> usize {
-        self.inner.state().charge.bytes()
+        let state = self.inner.state();
+        let graphs = state.graphs.iter().map(|graph| graph.memory_bytes());
+        graphs.sum::<usize>() + state.charge.bytes()
     }
 
     /// Memory that so many vectors more take, in bytes, until they are in the graph.
@@ -219,7 +241,7 @@ impl HnswIndex {
     pub fn build_bytes(&self, more: usize) -> usize {
         let state = self.inner.state();
         let points = state.points() + more;
-        let few = state.frozen.is_none() && points < self.inner.config.exact_below;
+        let few = state.graphs.is_empty() && points < self.inner.config.exact_below;
         if few { 0 } else { rebuild::work_bytes(&self.inner.config, points) }
     }
 
@@ -247,8 +269,7 @@ impl HnswIndex {
     /// Whether a live vector has this identifier.
     pub fn contains(&self, id: u64) -> bool {
         let state = self.inner.state();
-        state.tail.contains(id)
-            || state.frozen.as_ref().is_some_and(|frozen| frozen.find(id).is_some())
+        state.tail.contains(id) || state.is_linked(id)
     }
 
     /// The score that a search with this query gives to this vector.
@@ -265,10 +286,9 @@ impl HnswIndex {
     pub fn sample(&self, n: usize) -> Vec<u64> {
         let state = self.inner.state();
         let points = state.points().max(1);
-        let Some(frozen) = &state.frozen else { return state.tail.sample(n) };
-        let of_frozen = (n * frozen.nodes()).div_ceil(points);
-        let mut ids = frozen.sample(of_frozen);
-        ids.extend(state.tail.sample(n - ids.len().min(n)));
+        let of_graph = |graph: &Arc<Frozen>| graph.sample((n * graph.nodes()).div_ceil(points));
+        let mut ids: Vec<u64> = state.graphs.iter().flat_map(of_graph).take(n).collect();
+        ids.extend(state.tail.sample(n - ids.len()));
         ids
     }
 
@@ -277,7 +297,7 @@ impl HnswIndex {
         let prepared = self.inner.prepare(vector)?;
         let turn = self.inner.turn();
         let state = self.inner.state();
-        if state.frozen.as_ref().is_some_and(|frozen| frozen.find(id).is_some()) {
+        if state.is_linked(id) {
             return Err(IndexError::IdTaken { id });
         }
         if state.points() >= self.inner.config.capacity {
@@ -294,8 +314,7 @@ impl HnswIndex {
     pub fn remove(&self, id: u64) -> bool {
         let turn = self.inner.turn();
         let state = self.inner.state();
-        let removed =
-            state.tail.remove(id) || state.frozen.as_ref().is_some_and(|frozen| frozen.remove(id));
+        let removed = state.remove(id);
         drop(turn);
         if removed {
             Inner::build_in_background(&self.inner);
@@ -303,16 +322,17 @@ impl HnswIndex {
         removed
     }
 
-    /// Waits until the graph leads to everything inserted so far, however few points there are; where there is no room for
-    /// such a graph, until there is the one before it.
+    /// Waits until one graph leads to everything inserted so far, however few points there are; where there is no room for
+    /// such a graph, until there are those before it.
     pub fn finish_graph(&self) {
         let inner = &self.inner;
         let _builder = inner.builder.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             let state = inner.state();
             // The same steps as in the background, so that the graph is the same whoever was faster.
-            let take = rebuild::due(&inner.config, &state).unwrap_or(usize::MAX);
-            if state.tail.points().is_empty() || !inner.rebuild(&state, take) {
+            let step = rebuild::due(&inner.config, &state).unwrap_or(Step::LAST);
+            let is_one = state.tail.points().is_empty() && state.graphs.len() <= 1;
+            if is_one || !inner.rebuild(&state, step) {
                 return;
             }
         }
@@ -349,8 +369,8 @@ impl Inner {
             let builder = this.builder.lock().unwrap_or_else(PoisonError::into_inner);
             // Who held the turn before may have built it.
             let state = this.state();
-            let take = rebuild::due(&this.config, &state);
-            let built = take.is_none_or(|take| this.rebuild(&state, take));
+            let step = rebuild::due(&this.config, &state);
+            let built = step.is_none_or(|step| this.rebuild(&state, step));
             drop(state);
             drop(builder);
             this.building.store(false, Ordering::Release);
@@ -368,22 +388,18 @@ impl Inner {
     /// Whether there is room for the graph that is due; `None` when none is.
     fn due_fits(&self) -> Option<bool> {
         let state = self.state();
-        let take = rebuild::due(&self.config, &state)?;
-        Some(self.meter.has_room(self.work_bytes(&state, take)))
+        let step = rebuild::due(&self.config, &state)?;
+        Some(self.meter.has_room(rebuild::work_bytes(&self.config, step.points(&state))))
     }
 
-    /// What a new graph of the graph and so many slots of the tail takes while it is built.
-    fn work_bytes(&self, state: &State, take: usize) -> usize {
-        let frozen = state.frozen.as_ref().map_or(0, Frozen::nodes);
-        rebuild::work_bytes(&self.config, frozen + state.tail.points().len().min(take))
-    }
-
-    /// Puts a new graph in the place of the graph and so many slots of the tail; false when it gave up. Whoever holds the
-    /// turn to build calls it with the state of now.
-    fn rebuild(&self, old: &State, take: usize) -> bool {
-        let Some(_lent) = self.meter.try_charge(self.work_bytes(old, take)) else { return false };
+    /// Takes a step; false when it gave up. Whoever holds the turn to build calls it with the state of now.
+    fn rebuild(&self, old: &State, step: Step) -> bool {
+        let bytes = rebuild::work_bytes(&self.config, step.points(old));
+        let Some(_lent) = self.meter.try_charge(bytes) else { return false };
         let stop = || self.stop.load(Ordering::Acquire);
-        let Some(built) = rebuild::build(&self.config, old, take, &stop) else { return false };
+        let Some(built) = rebuild::build(&self.config, old, step, &self.meter, &stop) else {
+            return false;
+        };
         let _turn = self.turn();
         let Ok(new) = built.catch_up(&self.config, old, &self.meter) else { return false };
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);

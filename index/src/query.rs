@@ -1,5 +1,5 @@
-//! Searching an index: through its graph where that pays, exactly where it does not, and always beside it among the vectors
-//! that came later.
+//! Searching an index: through its graphs where that pays, exactly where it does not, and always beside them among the
+//! vectors that came last.
 //!
 //! Whatever takes long asks on its way whether the answer is still wanted.
 
@@ -9,7 +9,7 @@ use crate::{
     config::{FilteredParams, Found, MAX_EF, SearchParams},
     error::Result,
     frozen::Frozen,
-    hnsw::{Inner, State},
+    hnsw::State,
     neighbor::Nearest,
     scan::{self, Asked},
 };
@@ -29,8 +29,7 @@ impl HnswIndex {
         let query = self.inner.prepare(query)?;
         let state = self.inner.state();
         let SearchParams { k, accept, go_on, .. } = params;
-        let walked =
-            if params.exact { None } else { self.inner.search_graph(&state, &query, params) };
+        let walked = if params.exact { None } else { self.search_graphs(&state, &query, params) };
         let exact = walked.is_none();
         let neighbors = walked.unwrap_or_else(|| compare_all(&state, &query, k, (accept, go_on)));
         go_on.finished(Found { neighbors, exact, stopped_early: false })
@@ -47,13 +46,12 @@ impl HnswIndex {
         let queries = queries.iter().map(prepare).collect::<Result<Vec<_>>>()?;
         let state = self.inner.state();
         let tail = |query: &Vec<f32>| state.tail.scan_all(query, k, (None, GoOn::ALWAYS));
-        let Some(frozen) = &state.frozen else {
-            return Ok(queries.iter().map(|query| tail(query).into_sorted()).collect());
-        };
-        let found = scan::many(frozen, &queries, k);
-        let with_tail =
-            |(found, query): (Nearest, &Vec<f32>)| found.merge(tail(query)).into_sorted();
-        Ok(found.into_iter().zip(&queries).map(with_tail).collect())
+        let mut found: Vec<Nearest> = queries.iter().map(tail).collect();
+        for graph in &state.graphs {
+            let of_graph = scan::many(graph, &queries, k);
+            found = found.into_iter().zip(of_graph).map(|(one, other)| one.merge(other)).collect();
+        }
+        Ok(found.into_iter().map(Nearest::into_sorted).collect())
     }
 
     /// The k nearest live vectors that pass the filter, wherever k exist, by a walk that asks the filter on its way.
@@ -61,21 +59,24 @@ impl HnswIndex {
         let query = self.inner.prepare(query)?;
         let state = self.inner.state();
         let FilteredParams { k, accept, go_on, .. } = params;
+        let asked = (Some(accept), go_on);
         let mut stopped_early = false;
-        if let Some(frozen) = &state.frozen
+        if let Some((main, young)) = state.graphs.split_first()
             && k > 0
-            && !self.inner.exact_is_better(frozen, params.ef.max(k))
+            && !self.exact_is_better(main, params.ef.max(k))
         {
-            let found = admit::search(frozen, &query, &Admission::of(&params, frozen.nodes()));
-            if let Some(found) = found {
-                let mut nearest = state.tail.scan_all(&query, k, (Some(accept), go_on));
+            if let Some(found) = admit::search(main, &query, &Admission::of(&params, main.nodes()))
+            {
+                let mut nearest = state.tail.scan_all(&query, k, asked);
                 found.into_iter().for_each(|neighbor| nearest.push(neighbor));
-                let neighbors = nearest.into_sorted();
+                // Of the young one few pass, and a walk to all of them is no shorter than a scan.
+                let of_young = young.iter().map(|young| scan::one(young, &query, k, asked));
+                let neighbors = of_young.fold(nearest, Nearest::merge).into_sorted();
                 return go_on.finished(Found { neighbors, exact: false, stopped_early: false });
             }
             stopped_early = true;
         }
-        let neighbors = compare_all(&state, &query, k, (Some(accept), go_on));
+        let neighbors = compare_all(&state, &query, k, asked);
         go_on.finished(Found { neighbors, exact: true, stopped_early })
     }
 
@@ -92,58 +93,62 @@ impl HnswIndex {
         let mut nearest = Nearest::new(k);
         for ids in ids.chunks(BETWEEN_LOOKS).take_while(|_| go_on.is_wanted()) {
             state.tail.scan_among(&query, ids, &mut nearest);
-            if let Some(frozen) = &state.frozen {
-                let nodes = ids.iter().filter_map(|&id| frozen.find(id));
-                nodes.for_each(|node| nearest.push(frozen.neighbor(&query, node)));
+            for graph in &state.graphs {
+                let nodes = ids.iter().filter_map(|&id| graph.find(id));
+                nodes.for_each(|node| nearest.push(graph.neighbor(&query, node)));
             }
         }
         go_on.finished(nearest.into_sorted())
+    }
+
+    /// Whether comparing everything beats a walk of this width through the main graph.
+    fn exact_is_better(&self, main: &Frozen, width: usize) -> bool {
+        main.nodes() < self.inner.config.exact_below || is_wide(main, width)
+    }
+
+    /// Wider and wider walks; `None` where exact search is no slower, or alone can answer. One that is not wanted any more
+    /// ends with whatever it has.
+    fn search_graphs(
+        &self,
+        state: &State,
+        query: &[f32],
+        params: SearchParams<'_>,
+    ) -> Option<Vec<Neighbor>> {
+        let main = state.graphs.first()?;
+        let SearchParams { k, accept, go_on, .. } = params;
+        let tail = state.tail.scan_all(query, k, (accept, go_on));
+        let mut width = params.ef.clamp(1, MAX_EF).max(k);
+        while !self.exact_is_better(main, main.width_for(width)) {
+            let mut nearest = tail.clone();
+            for graph in &state.graphs {
+                let width = graph.width_for(width);
+                if is_wide(graph, width) {
+                    nearest = nearest.merge(scan::one(graph, query, k, (accept, go_on)));
+                    continue;
+                }
+                let most = if accept.is_some() { width } else { RESCORE * k };
+                let found = graph.near(query, width, most, go_on).into_iter();
+                let passing = found.filter(|found| accept.is_none_or(|accept| accept(found.id)));
+                passing.take(k).for_each(|neighbor| nearest.push(neighbor));
+            }
+            let found = nearest.into_sorted();
+            if found.len() == k {
+                return Some(found);
+            }
+            width *= WIDEN;
+        }
+        None
     }
 }
 
 /// Compares everything.
 fn compare_all(state: &State, query: &[f32], k: usize, asked: Asked<'_>) -> Vec<Neighbor> {
     let tail = state.tail.scan_all(query, k, asked);
-    match &state.frozen {
-        Some(frozen) => scan::one(frozen, query, k, asked).merge(tail).into_sorted(),
-        None => tail.into_sorted(),
-    }
+    let of_graphs = state.graphs.iter().map(|graph| scan::one(graph, query, k, asked));
+    of_graphs.fold(tail, Nearest::merge).into_sorted()
 }
 
-impl Inner {
-    fn exact_is_better(&self, frozen: &Frozen, width: usize) -> bool {
-        frozen.nodes() < self.config.exact_below
-            || width.saturating_mul(EXACT_SHARE) >= frozen.nodes()
-    }
-
-    /// Wider and wider walks; `None` where exact search is no slower, or alone can answer. One that is not wanted any more
-    /// ends with whatever it has.
-    fn search_graph(
-        &self,
-        state: &State,
-        query: &[f32],
-        params: SearchParams<'_>,
-    ) -> Option<Vec<Neighbor>> {
-        let frozen = state.frozen.as_ref()?;
-        let tail = state.tail.scan_all(query, params.k, (params.accept, params.go_on));
-        let live = (frozen.nodes() - frozen.deaths()).max(1);
-        // Dead points take room in the beam.
-        let mut width = params.ef.clamp(1, MAX_EF).max(params.k);
-        width = width.saturating_mul(frozen.nodes()).div_ceil(live);
-        loop {
-            if self.exact_is_better(frozen, width) {
-                return None;
-            }
-            let most = if params.accept.is_some() { width } else { RESCORE * params.k };
-            let mut nearest = tail.clone();
-            let accept = |neighbor: &Neighbor| params.accept.is_none_or(|ask| ask(neighbor.id));
-            let found = frozen.near(query, width, most, params.go_on).into_iter();
-            found.filter(accept).take(params.k).for_each(|neighbor| nearest.push(neighbor));
-            let found = nearest.into_sorted();
-            if found.len() == params.k {
-                return Some(found);
-            }
-            width *= WIDEN;
-        }
-    }
+/// Whether a walk of this width visits so much of the graph that comparing all is no slower.
+fn is_wide(graph: &Frozen, width: usize) -> bool {
+    width.saturating_mul(EXACT_SHARE) >= graph.nodes()
 }

@@ -1,9 +1,13 @@
-//! Making one graph of a graph and its tail, while others insert, remove and search.
+//! Making one graph of graphs and their tail, while others insert, remove and search.
 //!
-//! It takes what lives when it begins, builds without any lock, and then catches up with what was removed and inserted
-//! meanwhile. Deaths are reclaimed here and nowhere else.
+//! The tail goes into the young graph, which is small, so that few vectors are ever compared one by one; when the young graph
+//! has its share of the main one, both become one. A build takes what lives when it begins, works without any lock, and then
+//! catches up with what was removed and inserted meanwhile. Deaths are reclaimed here and nowhere else.
+
+use std::sync::Arc;
 
 use rayon::ThreadPoolBuilder;
+use thread_priority::{ThreadPriority, ThreadPriorityValue, set_current_thread_priority};
 
 use crate::{
     Builder, FlatIndex, HnswConfig,
@@ -22,17 +26,36 @@ use crate::{
 /// Asked now and then whether to give up.
 type Stop<'a> = &'a (dyn Fn() -> bool + Sync);
 
-/// A tail is merged when it is longer than this, and than this share of the graph.
-const TAIL: usize = 2_048;
-const TAIL_SHARE: usize = 32;
+/// The young graph goes into the main one when it has one in so many of its nodes.
+const YOUNG_SHARE: usize = 16;
 /// Tombstones are reclaimed when more than one in so many points is dead.
 const DEAD_SHARE: usize = 4;
 
+/// What becomes one graph.
+#[derive(Clone, Copy)]
+pub(crate) struct Step {
+    /// The first of the graphs in it, up to the last.
+    from: usize,
+    /// Slots of the tail in it.
+    take: usize,
+}
+
+impl Step {
+    /// Everything.
+    pub(crate) const LAST: Self = Self { from: 0, take: usize::MAX };
+
+    /// Points in it, dead ones included.
+    pub(crate) fn points(self, state: &State) -> usize {
+        state.nodes_from(self.from) + state.tail.points().len().min(self.take)
+    }
+}
+
 /// A graph that has not caught up.
 pub(crate) struct Built {
-    frozen: Option<Frozen>,
-    /// The nodes of the old graph that were dead when it began, a bit each.
-    dead: Vec<u64>,
+    step: Step,
+    graph: Option<Arc<Frozen>>,
+    /// The nodes of each old graph in it that were dead when it began, a bit each.
+    dead: Vec<Vec<u64>>,
     /// Slots of the old tail that were looked at, and those of them that lived.
     taken: usize,
     lived: Vec<usize>,
@@ -42,17 +65,18 @@ pub(crate) fn empty_tail(config: &HnswConfig) -> Result<FlatIndex> {
     FlatIndex::with_capacity(config.metric, config.dim, config.capacity)
 }
 
-/// How many slots of the tail a new graph should take, where enough came or went since the last was frozen. The number
-/// depends on what was inserted and not on when, so that the same insertions lead to the same graph.
-pub(crate) fn due(config: &HnswConfig, state: &State) -> Option<usize> {
+/// The step to take, where enough came or went since the last. It depends on what was inserted and not on when, so that the
+/// same insertions lead to the same graphs.
+pub(crate) fn due(config: &HnswConfig, state: &State) -> Option<Step> {
     let slots = state.tail.points().len();
-    let Some(frozen) = &state.frozen else {
+    let Some(main) = state.graphs.first().map(|main| main.nodes()) else {
         let first = config.exact_below.max(1);
-        return (slots >= first).then_some(first);
+        return (slots >= first).then_some(Step { from: 0, take: first });
     };
-    let take = TAIL.max(frozen.nodes() / TAIL_SHARE);
-    let many_died = frozen.deaths() > TAIL.max(frozen.nodes() / DEAD_SHARE);
-    (slots >= take || many_died).then_some(take)
+    let many_died = state.deaths() > config.tail.max(main / DEAD_SHARE);
+    let many_came = state.nodes_from(1) + config.tail >= main / YOUNG_SHARE;
+    let step = Step { from: usize::from(!many_died && !many_came), take: config.tail };
+    (slots >= config.tail || many_died).then_some(step)
 }
 
 /// Memory that a graph of so many points takes while it is built, beside the one it takes the place of: a copy of the vectors,
@@ -70,21 +94,23 @@ pub(crate) fn work_bytes(config: &HnswConfig, points: usize) -> usize {
     grown.into_iter().map(length).fold(image, usize::saturating_add)
 }
 
-/// Builds a graph of what lives, of so many slots of the tail; `None` when it was told to stop, or failed.
+/// Builds a graph of what lives of a step's points; `None` when it was told to stop, or failed.
 pub(crate) fn build(
     config: &HnswConfig,
     state: &State,
-    take: usize,
+    step: Step,
+    meter: &Meter,
     stop: Stop<'_>,
 ) -> Option<Built> {
-    let dead = state.frozen.as_ref().map_or(Vec::new(), Frozen::dead_words);
+    let graphs = &state.graphs[step.from..];
+    let dead: Vec<Vec<u64>> = graphs.iter().map(|graph| graph.dead_words()).collect();
     let points = state.tail.points();
-    let taken = points.len().min(take);
+    let taken = points.len().min(step.take);
     let (mut ids, mut numbers, mut lived) = (Vec::new(), Vec::new(), Vec::new());
-    if let Some(frozen) = &state.frozen {
-        for node in (0..frozen.nodes()).filter(|node| dead[node / 64] >> (node % 64) & 1 == 0) {
-            ids.push(frozen.image().ids()[node]);
-            numbers.extend_from_slice(frozen.image().vector(node));
+    for (graph, dead) in graphs.iter().zip(&dead) {
+        for node in (0..graph.nodes()).filter(|&node| !is_set(dead, node)) {
+            ids.push(graph.image().ids()[node]);
+            numbers.extend_from_slice(graph.image().vector(node));
         }
     }
     for (slot, point) in (0..taken).filter_map(|slot| Some((slot, points.live(slot)?))) {
@@ -93,25 +119,42 @@ pub(crate) fn build(
         lived.push(slot);
     }
     if ids.is_empty() {
-        return Some(Built { frozen: None, dead, taken, lived });
+        return Some(Built { step, graph: None, dead, taken, lived });
     }
     let HnswConfig { metric, dim, .. } = *config;
     let rows = Rows { metric, dim, numbers: &numbers };
-    let survivors = ids.len() - lived.len();
-    let work = || match &state.frozen {
-        // With most of it gone, a new graph is better than a repaired one, and made as soon.
-        Some(frozen) if config.builder == Builder::Batches && 2 * survivors > frozen.nodes() => {
-            let base = Rows { numbers: &numbers[..survivors * dim], ..rows };
-            let is_live = |node: usize| dead[node / 64] >> (node % 64) & 1 == 0;
-            let layers = repair::without_dead(&frozen.tables(), &is_live, base, config.m);
-            grow(layers, rows, config.ef_construction, stop)
+    let work = || {
+        let base = graphs.first().zip(dead.first());
+        if let Some((base, dead)) = base.filter(|_| config.builder == Builder::Batches) {
+            let is_live = |node: usize| !is_set(dead, node);
+            let survivors = (0..base.nodes()).filter(|&node| is_live(node)).count();
+            // With most of it gone, a new graph is better than a repaired one, and made as soon.
+            if 2 * survivors > base.nodes() {
+                let kept = Rows { numbers: &numbers[..survivors * dim], ..rows };
+                let layers = repair::without_dead(&base.tables(), &is_live, kept, config.m);
+                return grow(layers, rows, config.ef_construction, stop);
+            }
         }
-        _ => new_graph(config, rows, stop),
+        new_graph(config, rows, stop)
     };
-    let pool = ThreadPoolBuilder::new().num_threads(config.threads).build().ok()?;
+    let threads = ThreadPoolBuilder::new().num_threads(config.threads);
+    let pool = threads.start_handler(|_| give_way()).build().ok()?;
     let layers = pool.install(work)?;
     let image = freeze(&Parts { metric, dim, layers: &layers, rows: &numbers, ids: &ids }).ok()?;
-    Some(Built { frozen: Some(Frozen::new(image)), dead, taken, lived })
+    let graph = Some(Arc::new(Frozen::new(image, meter)));
+    Some(Built { step, graph, dead, taken, lived })
+}
+
+/// Lets the threads of searches and writes go before this one, which still has a quarter of a core that others want whole: a
+/// niceness of 5, where there is such a thing.
+fn give_way() {
+    // A thread whose priority stays as it is works as well.
+    let _ = ThreadPriorityValue::try_from(35u8)
+        .map(|below| set_current_thread_priority(ThreadPriority::Crossplatform(below)));
+}
+
+fn is_set(words: &[u64], bit: usize) -> bool {
+    words[bit / 64] >> (bit % 64) & 1 == 1
 }
 
 fn new_graph(config: &HnswConfig, rows: Rows<'_>, stop: Stop<'_>) -> Option<Layers> {
@@ -125,11 +168,11 @@ impl Built {
     /// Applies what happened since, in a writer's turn.
     pub(crate) fn catch_up(self, config: &HnswConfig, old: &State, meter: &Meter) -> Result<State> {
         let points = old.tail.points();
-        if let Some(new) = &self.frozen {
-            if let Some(frozen) = &old.frozen {
-                for id in frozen.died_since(&self.dead) {
-                    new.remove(id);
-                }
+        let (kept, merged) = old.graphs.split_at(self.step.from);
+        if let Some(new) = &self.graph {
+            let since = merged.iter().zip(&self.dead);
+            for id in since.flat_map(|(graph, dead)| graph.died_since(dead)) {
+                new.remove(id);
             }
             let died = self.lived.iter().filter(|&&slot| points.live(slot).is_none());
             for id in died.filter_map(|&slot| points.id(slot)) {
@@ -140,6 +183,7 @@ impl Built {
         for point in (self.taken..points.len()).filter_map(|slot| points.live(slot)) {
             tail.points().append(point.id, point.vector.clone())?;
         }
-        Ok(State::new(self.frozen, tail, meter))
+        let graphs = kept.iter().cloned().chain(self.graph).collect();
+        Ok(State::new(graphs, tail, meter))
     }
 }

@@ -192,3 +192,65 @@ fn recall_after_half_the_points_were_replaced_is_that_of_a_fresh_graph() {
     let (churned, fresh) = (recall(&index), recall(&fresh));
     assert!(churned >= fresh - 0.01 && churned > 0.95, "{churned} after churn, {fresh} fresh");
 }
+
+/// The main graph has 1,000 nodes and takes the young one in at 62, which takes in a tail of 8.
+#[test]
+fn a_young_graph_beside_the_main_one_hides_nothing() {
+    let all = vectors(1, 2_000);
+    let config = HnswConfig { exact_below: 1_000, tail: 8, ..HnswConfig::new(Metric::Cosine, DIM) };
+    let index = HnswIndex::new(config).unwrap();
+    let flat = FlatIndex::new(Metric::Cosine, DIM).unwrap();
+    let insert = |id: u64, vector: &[f32]| {
+        index.insert(id, vector).unwrap();
+        flat.insert(id, vector).unwrap();
+    };
+    let (queries, mut young, mut hits) = (vectors(9, 1_000), 0, 0);
+    for (id, vector) in (0..).zip(&all) {
+        insert(id, vector);
+        if id % 3 == 0 {
+            // One of long ago, one of now and one that comes back.
+            let gone = [id / 2, id.saturating_sub(7)];
+            gone.iter().for_each(|&gone| assert_eq!(index.remove(gone), flat.remove(gone)));
+            if index.remove(id) && flat.remove(id) {
+                insert(id, vector);
+            }
+        }
+        if id < 1_000 {
+            continue;
+        }
+        while index.len() + index.tombstones() >= index.linked() + config.tail {
+            std::thread::yield_now();
+        }
+        young += usize::from(index.linked() > index.savable());
+        let query = &queries[id as usize - 1_000];
+        let truth = flat.search(query, K, None).unwrap();
+        assert_eq!(exact(&index, query, None), truth);
+        let params = SearchParams { k: K, ef: 60, exact: false, accept: None, go_on: GoOn::ALWAYS };
+        hits += overlap(&index.search(query, params).unwrap(), &truth);
+        let accept = |id: u64| id % 2 == 1;
+        let odd = FilteredParams {
+            k: K,
+            ef: 60,
+            accept: &accept,
+            pass_rate: 0.5,
+            max_looks: 0,
+            go_on: GoOn::ALWAYS,
+        };
+        let found = index.search_filtered(query, odd).unwrap();
+        let truth = flat.search(query, K, Some(&accept)).unwrap();
+        assert!(found.neighbors.len() == K && overlap(&found, &truth) >= K / 2);
+        assert_eq!((index.len(), index.contains(id)), (flat.len(), flat.contains(id)));
+    }
+    assert!(young > 500, "a young graph was there in {young} of 1,000 searches");
+    assert!(hits >= 9_900, "recall {}", hits as f64 / 10_000.0);
+    let mut missing = flat.sample(usize::MAX);
+    missing.sort_unstable();
+    assert_eq!(index.reconcile(missing), []);
+    let mut sample = index.sample(100);
+    sample.sort_unstable();
+    sample.dedup();
+    assert!(sample.len() > 90 && sample.iter().all(|&id| flat.contains(id)));
+    index.finish_graph();
+    assert_eq!((index.linked(), index.tombstones()), (flat.len(), 0));
+    assert_eq!(index.savable(), index.linked());
+}
