@@ -15,7 +15,7 @@ use std::{
 
 use moiety_engine::{
     Access, CollectionConfig, Durability, Engine, EngineError, EngineOptions, ErrorKind, FieldType,
-    Filter, FreeSpace, Query, Readiness, SearchRequest, Side,
+    Filter, FreeSpace, Patience, Query, Readiness, SearchRequest, Side,
 };
 
 mod fixture;
@@ -25,6 +25,7 @@ use fixture::{
 };
 
 const FILL_DIR: &str = "MOIETY_TEST_FILL_DIR";
+const READ_DIR: &str = "MOIETY_TEST_READ_DIR";
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/format-1");
 
 fn with(dir: &Path, change: impl FnOnce(&mut EngineOptions)) -> Result<Engine, EngineError> {
@@ -90,7 +91,10 @@ fn writes_stop_before_the_disk_is_full_and_deletions_and_reads_go_on() {
     assert!(error.to_string().contains(dir.path().to_str().unwrap()), "{error}");
     let config = CollectionConfig::named("another");
     assert_eq!(engine.create_collection(config).unwrap_err().kind(), ErrorKind::Exhausted);
-    assert_eq!(engine.create_snapshot("s").unwrap_err().kind(), ErrorKind::Exhausted);
+    assert_eq!(
+        engine.create_snapshot("s", &Patience::endless()).unwrap_err().kind(),
+        ErrorKind::Exhausted
+    );
     assert_eq!(engine.delete(NAME, &[text_record(3).id]).unwrap(), [true]);
     assert_eq!(engine.count(NAME, None).unwrap(), 19);
     let request = SearchRequest::new(Query::Text(text(5)), Side::Text, 1);
@@ -117,7 +121,7 @@ fn vectors_stay_within_their_budget_of_memory_and_room_comes_back() {
     assert!(engine.index_bytes() <= 300_000 && written >= 50, "{written}");
     let gone: Vec<String> = (0..written).map(|n| text_record(n).id).collect();
     engine.delete(NAME, &gone).unwrap();
-    engine.rebuild(NAME).unwrap();
+    engine.rebuild(NAME, &Patience::endless()).unwrap();
     put(&engine, vec![text_record(1)]);
     assert_eq!(engine.stats(NAME).unwrap().texts.tombstones, 0);
 }
@@ -149,7 +153,7 @@ fn a_collection_that_there_is_no_room_for_is_searched_on_the_disk_until_there_is
     let error = engine.upsert(stays, vec![text_record(900)]).unwrap_err();
     assert!(matches!(error, EngineError::MemoryFull { .. }), "{error}");
     assert_eq!(engine.delete(stays, &[text_record(7).id]).unwrap(), [true]);
-    assert!(engine.rebuild(stays).is_err());
+    assert!(engine.rebuild(stays, &Patience::endless()).is_err());
     assert_eq!(engine.count(stays, None).unwrap(), 399);
     engine.drop_collection(fits).unwrap();
     for _ in 0..2_000 {
@@ -200,7 +204,7 @@ fn fingerprints_are_in_memory_where_there_is_room_and_give_way_to_vectors() {
     assert!(written > 220, "{written}");
     let gone: Vec<String> = (200..written).map(|n| full_record(n).id).collect();
     engine.delete(NAME, &gone).unwrap();
-    engine.rebuild(NAME).unwrap();
+    engine.rebuild(NAME, &Patience::endless()).unwrap();
     assert!(fingerprints(&engine) >= 200 * 512);
     assert_eq!(engine.count(NAME, Some(&filter)).unwrap(), expected);
 }
@@ -228,7 +232,7 @@ fn a_reader_changes_nothing_and_keeps_writers_out() {
             reader.delete(NAME, &["r00001".into()]).unwrap_err(),
             reader.create_collection(CollectionConfig::named("x")).unwrap_err(),
             reader.drop_collection(NAME).unwrap_err(),
-            reader.create_snapshot("x").unwrap_err(),
+            reader.create_snapshot("x", &Patience::endless()).unwrap_err(),
         ];
         for error in refused {
             assert!(matches!(error, EngineError::ReadOnly { .. }), "{error}");
@@ -281,7 +285,7 @@ fn data_of_every_format_opens_as_it_was() {
     let alike = |n: u64| long_record(n).molecule == long_record(0).molecule;
     let expected = (0..12).filter(|n| *n != 4 && alike(*n)).count() as u64;
     assert_eq!(engine.count(NAME, Some(&solvent)).unwrap(), expected);
-    engine.create_index(NAME, &spec("n", FieldType::Integer)).unwrap();
+    engine.create_index(NAME, &spec("n", FieldType::Integer), &Patience::endless()).unwrap();
     assert_eq!(engine.count(NAME, Some(&solvent)).unwrap(), expected);
     assert_eq!(engine.list_snapshots().unwrap(), []);
 }
@@ -321,39 +325,58 @@ fn child_that_writes_until_it_is_refused() {
     panic!("nothing was refused");
 }
 
-/// Runs the child above under a shell's setup; its lines, or `None` where the system does not allow the setup.
-fn fill(dir: &Path, setup: &str, reserve: u64) -> Option<Vec<String>> {
+/// Not a test of its own: says what a directory on a read-only file system gives.
+#[test]
+fn child_that_reads_what_cannot_be_written() {
+    let Ok(dir) = std::env::var(READ_DIR).map(PathBuf::from) else { return };
+    let refused = with(&dir, |_| ()).err().unwrap();
+    println!("\nwriter {} {refused}", matches!(refused, EngineError::ReadOnly { .. }));
+    let readers = [read_only(&dir).unwrap(), read_only(&dir).unwrap()];
+    for reader in readers {
+        let request = SearchRequest::new(Query::Text(text(5)), Side::Text, 1);
+        println!("\nreader {} {:?}", all_ids(&reader).len(), ids(&search(&reader, &request)));
+    }
+}
+
+/// Runs a test of this file as a child of a shell, after its setup; what it printed, or `None` where the system does not
+/// allow the setup.
+fn child(shell: &[&str], setup: &str, test: &str, variables: &[(&str, &str)]) -> Option<String> {
     let program = std::env::current_exe().unwrap();
-    let script = format!(
-        "{setup} && echo ready && exec {} child_that_writes_until_it_is_refused --exact --nocapture",
-        program.display()
-    );
-    let output = Command::new("sh")
+    let (program, begin) = (program.display(), "ready");
+    let script = format!("{setup} && echo {begin} && exec {program} {test} --exact --nocapture");
+    let output = Command::new(shell[0])
+        .args(&shell[1..])
         .args(["-c", &script])
-        .env(FILL_DIR, dir)
-        .env("MOIETY_TEST_RESERVE", reserve.to_string())
+        .envs(variables.iter().copied())
         .stderr(Stdio::null())
         .output()
         .ok()?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let lines: Vec<String> = text.lines().map(str::to_owned).collect();
-    lines.iter().any(|line| line == "ready").then_some(lines)
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.lines().any(|line| line == begin).then_some(text)
 }
 
-fn acknowledged(lines: &[String]) -> Vec<u64> {
-    lines.iter().filter_map(|line| line.strip_prefix("acknowledged ")?.parse().ok()).collect()
+/// A shell with mounts of its own, which go away with it.
+const MOUNTING: [&str; 3] = ["unshare", "-m", "sh"];
+
+/// Writes to a directory until the system refuses, after a setup.
+fn fill(shell: &[&str], setup: &str, dir: &Path, reserve: u64) -> Option<String> {
+    let (dir, reserve) = (dir.to_str().unwrap(), reserve.to_string());
+    let variables = [(FILL_DIR, dir), ("MOIETY_TEST_RESERVE", &reserve)];
+    child(shell, setup, "child_that_writes_until_it_is_refused", &variables)
+}
+
+fn acknowledged(said: &str) -> Vec<u64> {
+    said.lines().filter_map(|line| line.strip_prefix("acknowledged ")?.parse().ok()).collect()
 }
 
 #[test]
 fn what_was_acknowledged_before_the_system_refused_a_write_is_there() {
     let dir = tempfile::tempdir().unwrap();
     // Files may grow to a megabyte; the signal that would end the process is ignored, so that writes fail instead.
-    let Some(lines) = fill(dir.path(), "trap '' XFSZ && ulimit -f 2048", 0) else { return };
-    let batches = acknowledged(&lines);
-    assert!(
-        !batches.is_empty() && lines.iter().any(|line| line.starts_with("refused")),
-        "{lines:?}"
-    );
+    let setup = "trap '' XFSZ && ulimit -f 2048";
+    let Some(said) = fill(&["sh"], setup, dir.path(), 0) else { return };
+    let batches = acknowledged(&said);
+    assert!(!batches.is_empty() && said.lines().any(|line| line.starts_with("refused")), "{said}");
     let engine = open(dir.path());
     let found =
         engine.get(NAME, &batches.iter().map(|b| full_record(b * 50 + 7).id).collect::<Vec<_>>());
@@ -367,24 +390,28 @@ fn a_small_disk_refuses_writes_before_it_is_full_and_still_deletes() {
     let dir = tempfile::tempdir().unwrap();
     let mount: PathBuf = dir.path().join("disk");
     std::fs::create_dir(&mount).unwrap();
-    let inner = format!("mount -t tmpfs -o size=48m tmpfs {} 2>/dev/null", mount.display());
-    // In a mount namespace of its own, which goes away with the child.
-    let Some(program) = std::env::current_exe().ok() else { return };
-    let script = format!(
-        "{inner} && echo ready && exec {} child_that_writes_until_it_is_refused --exact --nocapture",
-        program.display()
-    );
-    let output = Command::new("unshare")
-        .args(["-m", "sh", "-c", &script])
-        .env(FILL_DIR, mount.join("data"))
-        .env("MOIETY_TEST_RESERVE", (16u64 << 20).to_string())
-        .stderr(Stdio::null())
-        .output();
-    let Ok(output) = output else { return };
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    if !text.lines().any(|line| line == "ready") {
-        return;
+    let setup = format!("mount -t tmpfs -o size=48m tmpfs {} 2>/dev/null", mount.display());
+    let Some(said) = fill(&MOUNTING, &setup, &mount.join("data"), 16 << 20) else { return };
+    assert!(said.contains("refused Exhausted"), "{said}");
+    assert!(said.contains("afterwards searched true deleted true"), "{said}");
+}
+
+#[test]
+fn a_read_only_file_system_is_read_and_a_writer_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    for locked in [true, false] {
+        let data = dir.path().join(format!("data-{locked}"));
+        put(&engine(&data), (0..10).map(full_record).collect());
+        if !locked {
+            // As when it was copied from elsewhere.
+            std::fs::remove_file(data.join("moiety.lock")).unwrap();
+        }
+        let data = data.to_str().unwrap();
+        let setup = format!("mount --bind {data} {data} && mount -o remount,bind,ro {data}");
+        let test = "child_that_reads_what_cannot_be_written";
+        let Some(said) = child(&MOUNTING, &setup, test, &[(READ_DIR, data)]) else { return };
+        let writer = said.lines().find(|line| line.starts_with("writer true")).unwrap_or(&said);
+        assert!(writer.contains(data), "{said}");
+        assert_eq!(said.matches("reader 10 [\"r00005\"]").count(), 2, "{said}");
     }
-    assert!(text.contains("refused Exhausted"), "{text}");
-    assert!(text.contains("afterwards searched true deleted true"), "{text}");
 }

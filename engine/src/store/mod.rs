@@ -49,7 +49,7 @@ use self::{
     sync::SharedSync,
 };
 use crate::{
-    Access, Durability, EngineOptions,
+    Access, Durability, EngineOptions, Patience,
     error::{EngineError, Result},
 };
 
@@ -177,8 +177,9 @@ impl Store {
     }
 
     /// Merges the files of a collection, so that what was deleted and replaced takes no space.
-    pub(crate) fn compact(&self, collection: CollectionId) -> Result<()> {
+    pub(crate) fn compact(&self, collection: CollectionId, patience: &Patience) -> Result<()> {
         for family in Family::DATA {
+            patience.check()?;
             let (start, end) = (collection.start(), collection.end());
             self.db.compact_range_cf(self.family(family)?, Some(start), Some(end));
         }
@@ -292,6 +293,8 @@ fn frame_error(what: impl FnOnce() -> String) -> impl FnOnce(FrameError) -> Engi
 
 #[cfg(test)]
 mod tests {
+    use rocksdb::properties;
+
     use super::*;
     use crate::{ErrorKind, Side};
 
@@ -360,5 +363,31 @@ mod tests {
         assert_eq!(after.version(COLLECTION, "a").unwrap(), None);
         assert_eq!(after.last_version(COLLECTION).unwrap(), None);
         assert_eq!(after.version(neighbour, "a").unwrap(), Some(9));
+    }
+
+    /// Times that the log was synced.
+    fn syncs(store: &Store) -> u64 {
+        let counters = store.db.property_value(properties::OPTIONS_STATISTICS).unwrap().unwrap();
+        let line = counters.lines().find(|line| line.starts_with("rocksdb.wal.synced ")).unwrap();
+        line.rsplit(' ').next().unwrap().parse().unwrap()
+    }
+
+    #[test]
+    fn a_write_is_synced_before_it_returns_where_that_is_promised_and_only_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(dir.path());
+        let mut version = 0;
+        for (durability, each) in
+            [(Durability::Fsync, 1), (Durability::Grouped, 1), (Durability::Wal, 0)]
+        {
+            for _ in 0..3 {
+                let before = syncs(&store);
+                version += 1;
+                let mut batch = Batch::new(&store);
+                batch.put_record(COLLECTION, "a", version, b"").unwrap();
+                batch.write(durability).unwrap();
+                assert_eq!(syncs(&store) - before, each, "{durability:?}");
+            }
+        }
     }
 }

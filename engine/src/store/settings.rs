@@ -60,6 +60,9 @@ impl Memory {
         options.set_track_and_verify_wals_in_manifest(true);
         // A log cut off by a crash is expected; one that is damaged before its end is an error, not a loss in silence.
         options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
+        // Syncs are counted for a test; the counters would cost every read.
+        #[cfg(test)]
+        options.enable_statistics();
         options
     }
 
