@@ -8,13 +8,26 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-/// Says to work in the background that it should end.
+use crate::Patience;
+
+/// Says to long work that it should end.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Stop(Arc<AtomicBool>);
+pub(crate) struct Stop {
+    /// The engine ends.
+    ending: Arc<AtomicBool>,
+    /// Whoever waits for the work.
+    waiting: Option<Patience>,
+}
 
 impl Stop {
     pub(crate) fn is_set(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        let nobody_waits = || self.waiting.as_ref().is_some_and(|waiting| waiting.check().is_err());
+        self.ending.load(Ordering::Acquire) || nobody_waits()
+    }
+
+    /// Also set when this caller waits no more.
+    pub(crate) fn or(&self, patience: &Patience) -> Self {
+        Self { waiting: Some(patience.clone()), ..self.clone() }
     }
 }
 
@@ -45,7 +58,7 @@ impl Background {
 
 impl Drop for Background {
     fn drop(&mut self) {
-        self.stop.0.store(true, Ordering::Release);
+        self.stop.ending.store(true, Ordering::Release);
         let threads = self.threads.get_mut().unwrap_or_else(PoisonError::into_inner);
         for thread in threads.drain(..) {
             // A thread that panicked has said so itself.

@@ -1,13 +1,17 @@
-//! Encoding without storing: the engine's encoder for callers who want the vectors themselves.
+//! Encoding without storing: the engine's encoder for callers who want the vectors themselves. Work ends with the caller's
+//! patience, within some tens of items.
 
 use moiety_chem::{Molecule, Structure};
 use moiety_encoder::{EncoderError, Encoding};
 
 use crate::{
-    Engine,
+    Engine, Patience,
     error::Result,
     limits::{MAX_STRUCTURE_BYTES, MAX_TEXT_BYTES},
 };
+
+/// Items that are read and encoded between two looks at the caller's patience.
+pub(crate) const TOGETHER: usize = 64;
 
 /// Why one item of a batch cannot be encoded; its neighbours were.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,22 +26,34 @@ impl Engine {
     pub fn encode_molecules(
         &self,
         structures: &[Structure],
+        patience: &Patience,
     ) -> Result<Vec<std::result::Result<Encoding, ItemEncodingError>>> {
-        let read: Vec<_> = structures.iter().map(|structure| self.readable(structure)).collect();
-        let molecules: Vec<&Molecule> = read.iter().flatten().collect();
-        let encodings = self.encoder().encode_molecules(&molecules)?;
-        Ok(interleave(read, encodings))
+        let mut encoded = Vec::with_capacity(structures.len());
+        for structures in structures.chunks(TOGETHER) {
+            patience.check()?;
+            let read: Vec<_> = structures.iter().map(|s| self.readable(s)).collect();
+            let molecules: Vec<&Molecule> = read.iter().flatten().collect();
+            let encodings = self.encoder().encode_molecules(&molecules)?;
+            encoded.extend(interleave(read, encodings));
+        }
+        Ok(encoded)
     }
 
     /// One encoding per text, in order.
     pub fn encode_texts(
         &self,
         texts: &[String],
+        patience: &Patience,
     ) -> Result<Vec<std::result::Result<Encoding, ItemEncodingError>>> {
-        let read: Vec<_> = texts.iter().map(|text| self.legible(text)).collect();
-        let legible: Vec<&str> = read.iter().flatten().copied().collect();
-        let encodings = self.encoder().encode_texts(&legible)?;
-        Ok(interleave(read, encodings))
+        let mut encoded = Vec::with_capacity(texts.len());
+        for texts in texts.chunks(TOGETHER) {
+            patience.check()?;
+            let read: Vec<_> = texts.iter().map(|text| self.legible(text)).collect();
+            let legible: Vec<&str> = read.iter().flatten().copied().collect();
+            let encodings = self.encoder().encode_texts(&legible)?;
+            encoded.extend(interleave(read, encodings));
+        }
+        Ok(encoded)
     }
 
     /// Reads a structure that the encoder can take.

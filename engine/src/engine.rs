@@ -16,7 +16,7 @@ use crate::{
     Access, Acknowledged, CollectionConfig, CollectionInfo, CollectionStats, Damage, Durability,
     EngineOptions, IndexInfo, IndexSpec, Migrated, Patience, Readiness, Record, RecordError, Start,
     StoreUse,
-    background::Background,
+    background::{Background, Stop},
     delete,
     error::{EngineError, Result},
     graphs, index_field, keeper,
@@ -136,8 +136,9 @@ impl Engine {
         let collections: Vec<_> = self.read_collections().values().cloned().collect();
         match self.options.start {
             Start::Loaded => {
+                let work = Work::new(&self.store, &self.budget, self.background.stop());
                 for live in collections {
-                    load(&live, &self.work())?;
+                    load(&live, &work)?;
                 }
             }
             Start::AtOnce => {
@@ -253,8 +254,13 @@ impl Engine {
     ///
     /// Fails where a record has a value of another type there; records that come later are refused one by one. When the
     /// process ends before it is done, the next open finishes it.
-    pub fn create_index(&self, collection: &str, spec: &IndexSpec) -> Result<IndexInfo> {
-        index_field::create(&self.store, &*self.live(collection)?, spec)
+    pub fn create_index(
+        &self,
+        collection: &str,
+        spec: &IndexSpec,
+        patience: &Patience,
+    ) -> Result<IndexInfo> {
+        index_field::create(&self.store, &*self.live(collection)?, spec, patience)
     }
 
     /// Drops the index of a field; filters on it read records from now on.
@@ -311,25 +317,35 @@ impl Engine {
         }
     }
 
-    /// Rebuilds the indexes of a collection from the store, now; searches and writes go on meanwhile.
-    pub fn rebuild(&self, collection: &str) -> Result<()> {
+    /// Rebuilds the indexes of a collection from the store, now; searches and writes go on meanwhile. Where the caller's
+    /// patience ends before they are made, the old ones stay, unless they had to give way to the new: these are made all the
+    /// same.
+    pub fn rebuild(&self, collection: &str, patience: &Patience) -> Result<()> {
         let live = self.live(collection)?;
-        let work = self.work();
-        rebuild::rebuild(&live, self.budget.manner(&live), &work)?;
+        patience.check()?;
+        let (manner, stop) = (self.budget.manner(&live), self.stop_for(patience));
+        let whoever_waits = Work::new(&self.store, &self.budget, self.background.stop());
+        let work = Work { stop: &stop, ..whoever_waits };
+        match manner {
+            Manner::Beside => rebuild::rebuild(&live, manner, &work)?,
+            Manner::Instead => rebuild::rebuild(&live, manner, &whoever_waits)?,
+        };
         // Where there was no room for fingerprints, there may be now.
-        live_prints::load(&live, &work)
+        live_prints::load(&live, &work)?;
+        patience.check()
     }
 
-    /// What a rebuild works with, until the engine ends.
-    pub(crate) fn work(&self) -> Work<'_> {
-        Work::new(&self.store, &self.budget, self.background.stop())
+    /// Set when the engine ends, or this caller waits no more.
+    pub(crate) fn stop_for(&self, patience: &Patience) -> Stop {
+        self.background.stop().or(patience)
     }
 
-    /// Merges the files of a collection, so that what was deleted and replaced takes no space on the disk.
-    pub fn compact(&self, collection: &str) -> Result<()> {
+    /// Merges the files of a collection, so that what was deleted and replaced takes no space on the disk. The caller's
+    /// patience is looked at between one kind of files and the next.
+    pub fn compact(&self, collection: &str, patience: &Patience) -> Result<()> {
         let live = self.live(collection)?;
         self.store.check_room(0)?;
-        self.store.compact(live.number)
+        self.store.compact(live.number, patience)
     }
 
     /// Moves all that is in the log alone to tables. Nothing is gained in safety; an open after it reads no log.

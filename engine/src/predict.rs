@@ -7,8 +7,8 @@ use moiety_encoder::{
 };
 
 use crate::{
-    Engine, ItemEncodingError,
-    encode::interleave,
+    Engine, ItemEncodingError, Patience,
+    encode::{TOGETHER, interleave},
     error::{EngineError, Result},
 };
 
@@ -50,14 +50,24 @@ impl Engine {
     /// them, and one that cannot be read does not keep the others from being predicted.
     ///
     /// # Errors
-    /// No head is loaded, a name is not that of a head, or is given twice.
-    pub fn predict(&self, structures: &[Structure], names: &[String]) -> Result<Predictions<'_>> {
+    /// No head is loaded, a name is not that of a head, or is given twice, or the caller's patience ended.
+    pub fn predict(
+        &self,
+        structures: &[Structure],
+        names: &[String],
+        patience: &Patience,
+    ) -> Result<Predictions<'_>> {
         let heads = self.chosen(names)?;
-        let read: Vec<_> = structures.iter().map(|structure| self.readable(structure)).collect();
-        let molecules: Vec<&Molecule> = read.iter().flatten().collect();
-        let encodings = self.encoder().encode_molecules(&molecules)?;
-        let predicted = Heads::predict(&heads, &molecules, &encodings);
-        Ok(Predictions { heads, items: interleave(read, predicted) })
+        let mut items = Vec::with_capacity(structures.len());
+        for structures in structures.chunks(TOGETHER) {
+            patience.check()?;
+            let read: Vec<_> = structures.iter().map(|s| self.readable(s)).collect();
+            let molecules: Vec<&Molecule> = read.iter().flatten().collect();
+            let encodings = self.encoder().encode_molecules(&molecules)?;
+            let predicted = Heads::predict(&heads, &molecules, &encodings);
+            items.extend(interleave(read, predicted));
+        }
+        Ok(Predictions { heads, items })
     }
 
     fn chosen(&self, names: &[String]) -> Result<Vec<&Head>> {

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, HashSet};
 
 use moiety_chem::{Molecule, Pattern, PatternStereo, Structure};
 use moiety_engine::{
-    Accuracy, Bound, Engine, FieldType, Filter, IndexSpec, Query, Record, SearchRequest, Side,
+    Accuracy, Bound, Engine, FieldType, Filter, IndexSpec, Patience, Query, Record, SearchRequest,
+    Side,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -289,7 +290,7 @@ proptest! {
         let dir = tempfile::tempdir().unwrap();
         let engine = engine(dir.path());
         for spec in &before {
-            engine.create_index(NAME, spec).unwrap();
+            engine.create_index(NAME, spec, &Patience::endless()).unwrap();
         }
         let mut model = BTreeMap::new();
         for (key, seed) in written {
@@ -305,7 +306,7 @@ proptest! {
             model.remove(&id);
         }
         for spec in &after {
-            let made = engine.create_index(NAME, spec);
+            let made = engine.create_index(NAME, spec, &Patience::endless());
             prop_assert_eq!(made.is_ok(), !before.contains(spec));
         }
         for at in dropped {

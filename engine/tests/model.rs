@@ -197,7 +197,7 @@ fn toggle_index(engine: &Engine, at: usize) {
     if there {
         engine.drop_index(NAME, field).unwrap();
     } else {
-        engine.create_index(NAME, &spec).unwrap();
+        engine.create_index(NAME, &spec, &Patience::endless()).unwrap();
     }
 }
 
@@ -288,7 +288,7 @@ fn make_snapshot(engine: &Engine, model: &Model, made: &mut BTreeMap<u8, Model>,
     if made.insert(number, model.clone()).is_some() {
         engine.delete_snapshot(&name).unwrap();
     }
-    let manifest = engine.create_snapshot(&name).unwrap();
+    let manifest = engine.create_snapshot(&name, &Patience::endless()).unwrap();
     assert_eq!(manifest.collections[0].records, model.len() as u64);
 }
 
@@ -331,7 +331,7 @@ fn run(steps: Vec<Step>) {
                 snapshots.clear();
             }
             Step::Rebuild => {
-                engine.rebuild(NAME).unwrap();
+                engine.rebuild(NAME, &Patience::endless()).unwrap();
                 let stats = engine.stats(NAME).unwrap();
                 assert_eq!((stats.texts.tombstones, stats.molecules.tombstones), (0, 0));
             }

@@ -8,12 +8,12 @@ use std::sync::{
 };
 
 use moiety_engine::{
-    Accuracy, Engine, EngineError, ExplainRequest, Filter, LevelWeights, Patience, Query, Record,
-    SearchRequest, Side,
+    Accuracy, Engine, EngineError, ExplainRequest, FieldType, Filter, LevelWeights, Patience,
+    Query, Record, SearchRequest, Side,
 };
 
 mod fixture;
-use fixture::{MOLECULES, NAME, engine, full_record, payload, put, text};
+use fixture::{MOLECULES, NAME, engine, full_record, payload, put, spec, text};
 use moiety_engine::Structure;
 use serde_json::json;
 
@@ -23,8 +23,8 @@ const LAST_LOOKS: usize = 24;
 
 type Call = fn(&Engine, &Patience) -> Result<(), EngineError>;
 
-/// Calls that look at all records, each with the least number of looks that shows that it looks within its loops.
-const CALLS: [(&str, Call, usize); 8] = [
+/// Calls that take long, each with the least number of looks that shows that it looks within its loops.
+const CALLS: [(&str, Call, usize); 14] = [
     ("search", |engine, patience| search(engine, None, patience), 6),
     ("indexed search", |engine, patience| search(engine, Some("n >= 10"), patience), 6),
     ("plain search", |engine, patience| search(engine, Some("plain >= 10"), patience), 100),
@@ -33,7 +33,15 @@ const CALLS: [(&str, Call, usize); 8] = [
     ("count", count, RECORDS as usize / 4),
     ("scroll", scroll, 500),
     ("explain", explain, 100),
+    ("encode molecules", encode_molecules, 10),
+    ("encode texts", encode_texts, 10),
+    ("create a snapshot", create_snapshot, 10),
+    ("verify a snapshot", verify_snapshot, 10),
+    ("index", index, RECORDS as usize / 500),
+    ("rebuild", rebuild, 20),
 ];
+/// A snapshot that is there.
+const SNAPSHOT: &str = "there";
 
 fn filter(text: &str) -> Filter {
     Filter::parse(text).unwrap()
@@ -70,6 +78,46 @@ fn explain(engine: &Engine, patience: &Patience) -> Result<(), EngineError> {
     engine.explain_within(NAME, &request, patience).map(drop)
 }
 
+fn encode_molecules(engine: &Engine, patience: &Patience) -> Result<(), EngineError> {
+    let structures: Vec<Structure> =
+        MOLECULES.iter().cycle().take(640).map(|&m| Structure::Smiles(m.into())).collect();
+    let encoded = engine.encode_molecules(&structures, patience)?;
+    assert!(encoded.len() == 640 && encoded.iter().all(Result::is_ok));
+    Ok(())
+}
+
+fn encode_texts(engine: &Engine, patience: &Patience) -> Result<(), EngineError> {
+    let encoded = engine.encode_texts(&(0..640).map(text).collect::<Vec<_>>(), patience)?;
+    assert!(encoded.len() == 640 && encoded.iter().all(Result::is_ok));
+    Ok(())
+}
+
+fn create_snapshot(engine: &Engine, patience: &Patience) -> Result<(), EngineError> {
+    let made = engine.create_snapshot("s", patience);
+    assert_eq!(engine.list_snapshots()?.len(), 1 + usize::from(made.is_ok()));
+    made.and_then(|_| engine.delete_snapshot("s"))
+}
+
+fn verify_snapshot(engine: &Engine, patience: &Patience) -> Result<(), EngineError> {
+    engine.verify_snapshot(SNAPSHOT, patience).map(drop)
+}
+
+fn index(engine: &Engine, patience: &Patience) -> Result<(), EngineError> {
+    let before = engine.indexes(NAME)?;
+    let made = engine.create_index(NAME, &spec("extra", FieldType::Integer), patience);
+    if made.is_ok() {
+        engine.drop_index(NAME, "extra")?;
+    }
+    assert_eq!(engine.indexes(NAME)?, before);
+    made.map(drop)
+}
+
+fn rebuild(engine: &Engine, patience: &Patience) -> Result<(), EngineError> {
+    let rebuilt = engine.rebuild(NAME, patience);
+    assert_eq!(engine.stats(NAME)?.texts.vectors, RECORDS);
+    rebuilt
+}
+
 /// What a call gives whose caller waits for so many looks, and how often it looked.
 fn after(engine: &Engine, call: Call, looks: usize) -> (Result<(), EngineError>, usize) {
     let looked = Arc::new(AtomicUsize::new(0));
@@ -81,7 +129,7 @@ fn after(engine: &Engine, call: Call, looks: usize) -> (Result<(), EngineError>,
 
 fn filled(dir: &std::path::Path) -> Engine {
     let engine = engine(dir);
-    engine.create_index(NAME, &fixture::spec("n", moiety_engine::FieldType::Integer)).unwrap();
+    engine.create_index(NAME, &spec("n", FieldType::Integer), &Patience::endless()).unwrap();
     let record = |n: u64| Record {
         molecule: Some(Structure::Smiles(MOLECULES[n as usize % MOLECULES.len()].into())),
         text: Some(text(n)),
@@ -90,6 +138,7 @@ fn filled(dir: &std::path::Path) -> Engine {
     };
     let records: Vec<Record> = (0..RECORDS).map(record).collect();
     records.chunks(1_000).for_each(|records| put(&engine, records.to_vec()));
+    engine.create_snapshot(SNAPSHOT, &Patience::endless()).unwrap();
     engine
 }
 

@@ -33,12 +33,12 @@ fn a_snapshot_keeps_its_moment_and_gives_it_back() {
     let dir = tempfile::tempdir().unwrap();
     let engine = engine(dir.path());
     put(&engine, (0..80).map(full_record).collect());
-    let made = engine.create_snapshot("first").unwrap();
+    let made = engine.create_snapshot("first", &Patience::endless()).unwrap();
     assert_eq!((made.collections.len(), made.collections[0].records), (1, 80));
     put(&engine, (80..90).map(full_record).collect());
     engine.delete(NAME, &[text_record(3).id]).unwrap();
     engine.create_collection(CollectionConfig::named("later")).unwrap();
-    assert_eq!(engine.verify_snapshot("first").unwrap(), made);
+    assert_eq!(engine.verify_snapshot("first", &Patience::endless()).unwrap(), made);
     restore(&engine, "first").unwrap();
     assert_eq!(engine.count(NAME, None).unwrap(), 80);
     assert!(finds(&engine, 3) && !finds(&engine, 85));
@@ -52,7 +52,10 @@ fn a_snapshot_keeps_its_moment_and_gives_it_back() {
     let listed = engine.list_snapshots().unwrap();
     assert_eq!((listed.len(), listed[0].manifest.clone().unwrap()), (1, made));
     engine.delete_snapshot("first").unwrap();
-    assert_eq!(engine.verify_snapshot("first").unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(
+        engine.verify_snapshot("first", &Patience::endless()).unwrap_err().kind(),
+        ErrorKind::NotFound
+    );
 }
 
 #[test]
@@ -70,7 +73,7 @@ fn what_a_kill_left_of_snapshots_is_gone_at_the_next_open() {
     let engine = open(dir.path());
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 2);
     for _ in 0..2 {
-        engine.create_snapshot("gone").unwrap();
+        engine.create_snapshot("gone", &Patience::endless()).unwrap();
         engine.delete_snapshot("gone").unwrap();
     }
 }
@@ -80,8 +83,11 @@ fn one_collection_is_restored_under_another_name() {
     let dir = tempfile::tempdir().unwrap();
     let engine = engine(dir.path());
     put(&engine, (0..10).map(full_record).collect());
-    engine.create_snapshot("s").unwrap();
-    assert_eq!(engine.create_snapshot("s").unwrap_err().kind(), ErrorKind::AlreadyExists);
+    engine.create_snapshot("s", &Patience::endless()).unwrap();
+    assert_eq!(
+        engine.create_snapshot("s", &Patience::endless()).unwrap_err().kind(),
+        ErrorKind::AlreadyExists
+    );
     engine.delete(NAME, &[text_record(1).id]).unwrap();
     let patience = Patience::endless();
     let made = engine.restore_snapshot("s", Some(NAME), Some("copy"), &patience).unwrap();
@@ -97,7 +103,10 @@ fn one_collection_is_restored_under_another_name() {
         assert_eq!(error.kind(), kind, "{error}");
     }
     for name in ["", "..", "a/b", ".s.staging"] {
-        assert_eq!(engine.create_snapshot(name).unwrap_err().kind(), ErrorKind::Invalid);
+        assert_eq!(
+            engine.create_snapshot(name, &Patience::endless()).unwrap_err().kind(),
+            ErrorKind::Invalid
+        );
     }
     patience.cancel();
     let error = engine.restore_snapshot("s", None, None, &patience).unwrap_err();
@@ -109,7 +118,7 @@ fn one_collection_is_restored_under_another_name() {
 fn field_indexes_and_fingerprints_come_back_with_a_snapshot() {
     let dir = tempfile::tempdir().unwrap();
     let engine = engine(dir.path());
-    engine.create_index(NAME, &spec("n", FieldType::Integer)).unwrap();
+    engine.create_index(NAME, &spec("n", FieldType::Integer), &Patience::endless()).unwrap();
     put(&engine, (0..80).map(full_record).collect());
     let filters = ["n < 20", "similar('CCO', 0.3)", "smarts('c1ccccc1') and n >= 30"];
     let counts = |engine: &Engine, name: &str| {
@@ -122,7 +131,7 @@ fn field_indexes_and_fingerprints_come_back_with_a_snapshot() {
     };
     let before = counts(&engine, NAME);
     assert!(before.iter().all(|counted| counted.0 > 0), "{before:?}");
-    engine.create_snapshot("s").unwrap();
+    engine.create_snapshot("s", &Patience::endless()).unwrap();
     engine.delete(NAME, &(0..40).map(|n| full_record(n).id).collect::<Vec<_>>()).unwrap();
     engine.drop_index(NAME, "n").unwrap();
     let patience = Patience::endless();
@@ -157,7 +166,7 @@ fn a_snapshot_made_beside_writers_is_a_prefix_of_every_writer() {
             })
             .collect();
         std::thread::sleep(Duration::from_millis(30));
-        engine.create_snapshot("s").unwrap();
+        engine.create_snapshot("s", &Patience::endless()).unwrap();
         writers.into_iter().for_each(|writer| writer.join().unwrap());
     });
     restore(&engine, "s").unwrap();
@@ -176,7 +185,7 @@ fn a_touched_file_is_named_and_nothing_is_restored() {
     let dir = tempfile::tempdir().unwrap();
     let engine = engine(dir.path());
     put(&engine, (0..40).map(full_record).collect());
-    engine.create_snapshot("s").unwrap();
+    engine.create_snapshot("s", &Patience::endless()).unwrap();
     engine.delete(NAME, &[text_record(1).id]).unwrap();
     let folder = dir.path().join("snapshots/s");
     let mut files: Vec<_> =
@@ -200,7 +209,10 @@ fn a_touched_file_is_named_and_nothing_is_restored() {
             if let Some(bytes) = &bytes {
                 fs::write(&path, bytes).unwrap();
             }
-            for error in [engine.verify_snapshot("s").err(), restore(&engine, "s").err()] {
+            for error in [
+                engine.verify_snapshot("s", &Patience::endless()).err(),
+                restore(&engine, "s").err(),
+            ] {
                 let error = error.unwrap();
                 assert_eq!(error.kind(), ErrorKind::Corrupt);
                 assert!(error.to_string().contains(name), "{name}: {error}");
@@ -210,7 +222,7 @@ fn a_touched_file_is_named_and_nothing_is_restored() {
             }
         }
         fs::write(&path, &whole).unwrap();
-        engine.verify_snapshot("s").unwrap();
+        engine.verify_snapshot("s", &Patience::endless()).unwrap();
     }
     fs::write(folder.join("store/000099.sst"), "more").unwrap();
     assert!(restore(&engine, "s").unwrap_err().to_string().contains("000099.sst"));
@@ -222,7 +234,7 @@ fn a_snapshot_goes_from_one_database_to_another_and_no_part_may_differ() {
     let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let from = engine(here.path());
     put(&from, (0..30).map(full_record).collect());
-    from.create_snapshot("s").unwrap();
+    from.create_snapshot("s", &Patience::endless()).unwrap();
     let mut parts = Vec::new();
     let mut reader = from.read_snapshot("s").unwrap();
     while let Some(part) = reader.next_part().unwrap() {
@@ -247,7 +259,7 @@ fn a_snapshot_goes_from_one_database_to_another_and_no_part_may_differ() {
     }
     assert_eq!(to.list_snapshots().unwrap(), []);
     send(&parts).unwrap();
-    to.verify_snapshot("s").unwrap();
+    to.verify_snapshot("s", &Patience::endless()).unwrap();
     restore(&to, "s").unwrap();
     assert_eq!(to.count(NAME, None).unwrap(), 30);
     assert!(finds(&to, 7));
@@ -268,9 +280,9 @@ fn a_killed_restore_leaves_the_one_or_the_other() {
     let dir = tempfile::tempdir().unwrap();
     let engine = engine(dir.path());
     put(&engine, (0..20).map(full_record).collect());
-    engine.create_snapshot("small").unwrap();
+    engine.create_snapshot("small", &Patience::endless()).unwrap();
     put(&engine, (20..60).map(full_record).collect());
-    engine.create_snapshot("large").unwrap();
+    engine.create_snapshot("large", &Patience::endless()).unwrap();
     drop(engine);
     let mut seen = [false; 2];
     for round in 0..8 {

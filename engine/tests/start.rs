@@ -183,10 +183,10 @@ fn a_rebuild_reclaims_the_deleted_beside_writers_and_searches_that_miss_nothing(
             }
         });
         for _ in 0..4 {
-            engine.rebuild(NAME).unwrap();
+            engine.rebuild(NAME, &Patience::endless()).unwrap();
         }
     });
-    engine.rebuild(NAME).unwrap();
+    engine.rebuild(NAME, &Patience::endless()).unwrap();
     let stats = engine.stats(NAME).unwrap();
     assert_eq!((stats.texts.tombstones, stats.texts.vectors, stats.records), (0, 200, 200));
 }

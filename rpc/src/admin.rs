@@ -32,7 +32,7 @@ impl Admin for AdminService {
         &self,
         request: Request<wire::CreateSnapshotRequest>,
     ) -> Result<Response<wire::CreateSnapshotResponse>, Status> {
-        self.edge.answer(request, create).await
+        self.edge.answer_patiently(request, create).await
     }
 
     async fn list_snapshots(
@@ -46,7 +46,7 @@ impl Admin for AdminService {
         &self,
         request: Request<wire::VerifySnapshotRequest>,
     ) -> Result<Response<wire::VerifySnapshotResponse>, Status> {
-        self.edge.answer(request, verify).await
+        self.edge.answer_patiently(request, verify).await
     }
 
     async fn delete_snapshot(
@@ -83,14 +83,14 @@ impl Admin for AdminService {
         &self,
         request: Request<wire::RebuildRequest>,
     ) -> Result<Response<wire::RebuildResponse>, Status> {
-        self.edge.answer(request, rebuild).await
+        self.edge.answer_patiently(request, rebuild).await
     }
 
     async fn compact(
         &self,
         request: Request<wire::CompactRequest>,
     ) -> Result<Response<wire::CompactResponse>, Status> {
-        self.edge.answer(request, compact).await
+        self.edge.answer_patiently(request, compact).await
     }
 
     async fn usage(
@@ -105,9 +105,10 @@ fn create(
     engine: &Engine,
     request: wire::CreateSnapshotRequest,
     clock: &Clock,
+    patience: &Patience,
 ) -> Result<wire::CreateSnapshotResponse, Status> {
     let name = named(&request.name, "name")?;
-    let manifest = engine.create_snapshot(name).map_err(|error| engine_status(&error))?;
+    let manifest = engine.create_snapshot(name, patience).map_err(|error| engine_status(&error))?;
     Ok(wire::CreateSnapshotResponse {
         snapshot: Some(snapshot_to_wire(manifest)),
         info: clock.info(engine, Vec::new()),
@@ -130,9 +131,10 @@ fn verify(
     engine: &Engine,
     request: wire::VerifySnapshotRequest,
     clock: &Clock,
+    patience: &Patience,
 ) -> Result<wire::VerifySnapshotResponse, Status> {
     let name = named(&request.name, "name")?;
-    let manifest = engine.verify_snapshot(name).map_err(|error| engine_status(&error))?;
+    let manifest = engine.verify_snapshot(name, patience).map_err(|error| engine_status(&error))?;
     Ok(wire::VerifySnapshotResponse {
         snapshot: Some(snapshot_to_wire(manifest)),
         info: clock.info(engine, Vec::new()),
@@ -171,9 +173,10 @@ fn rebuild(
     engine: &Engine,
     request: wire::RebuildRequest,
     clock: &Clock,
+    patience: &Patience,
 ) -> Result<wire::RebuildResponse, Status> {
     let collection = named(&request.collection, "collection")?;
-    engine.rebuild(collection).map_err(|error| engine_status(&error))?;
+    engine.rebuild(collection, patience).map_err(|error| engine_status(&error))?;
     Ok(wire::RebuildResponse { info: clock.info(engine, Vec::new()) })
 }
 
@@ -181,9 +184,10 @@ fn compact(
     engine: &Engine,
     request: wire::CompactRequest,
     clock: &Clock,
+    patience: &Patience,
 ) -> Result<wire::CompactResponse, Status> {
     let collection = named(&request.collection, "collection")?;
-    engine.compact(collection).map_err(|error| engine_status(&error))?;
+    engine.compact(collection, patience).map_err(|error| engine_status(&error))?;
     Ok(wire::CompactResponse { info: clock.info(engine, Vec::new()) })
 }
 

@@ -1,7 +1,7 @@
 //! The one door to the engine: a bounded number of calls, each on a blocking thread, each with a deadline and a clock.
 //!
 //! A call that finds no free place is refused at once with a delay after which to try again; it never queues, so a busy
-//! server answers fast. Bytes are bounded as calls are: of requests at work and of answers that their clients have not read.
+//! server answers fast. Bytes are bounded as calls are: of requests at work, and of answers that their clients have not read.
 //! Work for a client that has gone ends where the engine next looks; a write that has begun is always finished.
 
 use std::{sync::Arc, time::Instant};
@@ -15,12 +15,10 @@ use tonic::{Request, Response, Status};
 use crate::{
     deadline::deadline,
     held::Held,
-    limits::MAX_TRANSFERS,
-    status::{busy, busy_transferring, deadline_exceeded, out_of_bytes, panicked, shutting_down},
+    limits::{MAX_IMPORTS, MAX_TRANSFERS},
+    room::Room,
+    status::{busy, busy_importing, busy_transferring, deadline_exceeded, panicked, shutting_down},
 };
-
-/// Bytes are counted in units of this many.
-const UNIT_BYTES: usize = 1024;
 
 /// What every service shares.
 #[derive(Clone)]
@@ -29,9 +27,8 @@ pub(crate) struct Edge {
     places: Arc<Semaphore>,
     places_total: usize,
     transfers: Arc<Semaphore>,
-    /// Room for requests at work and answers that are not read yet, in units.
-    room: Arc<Semaphore>,
-    room_total: usize,
+    imports: Arc<Semaphore>,
+    room: Room,
     draining: watch::Receiver<bool>,
 }
 
@@ -39,17 +36,16 @@ impl Edge {
     pub(crate) fn new(
         engine: Arc<Engine>,
         places: usize,
-        bytes: usize,
+        room: Room,
         draining: watch::Receiver<bool>,
     ) -> Self {
-        let room_total = (bytes / UNIT_BYTES).clamp(1, u32::MAX as usize);
         Self {
             engine,
             places: Arc::new(Semaphore::new(places)),
             places_total: places,
             transfers: Arc::new(Semaphore::new(MAX_TRANSFERS)),
-            room: Arc::new(Semaphore::new(room_total)),
-            room_total,
+            imports: Arc::new(Semaphore::new(MAX_IMPORTS)),
+            room,
             draining,
         }
     }
@@ -58,6 +54,12 @@ impl Edge {
     pub(crate) fn transfer(&self) -> Result<OwnedSemaphorePermit, Status> {
         let place = Arc::clone(&self.transfers).try_acquire_owned();
         place.map_err(|_| busy_transferring(MAX_TRANSFERS))
+    }
+
+    /// A place for an import, until it is dropped.
+    pub(crate) fn import(&self) -> Result<OwnedSemaphorePermit, Status> {
+        let place = Arc::clone(&self.imports).try_acquire_owned();
+        place.map_err(|_| busy_importing(MAX_IMPORTS))
     }
 
     /// Answers a unary call with what `work` makes of it.
@@ -92,7 +94,7 @@ impl Edge {
         let place =
             Arc::clone(&self.places).try_acquire_owned().map_err(|_| busy(self.places_total))?;
         let request = request.into_inner();
-        let room = self.take_room(request.encoded_len())?;
+        let room = self.room.take(request.encoded_len())?;
         let patience = deadline.map_or_else(Patience::endless, |at| Patience::until(at.into_std()));
         // Dropped with this call, also when nobody waits for it any more.
         let ending = Ending(patience.clone());
@@ -120,36 +122,29 @@ impl Edge {
         let mut response = Response::new(answer);
         // Small answers are let through: to refuse them would save nothing.
         if bytes > Held::PIECE_BYTES {
-            response.extensions_mut().insert(Held::new(self.take_room(bytes)?));
+            response.extensions_mut().insert(Held::new(self.room.take(bytes)?));
         }
         Ok(response)
     }
 
-    /// Room for so many bytes, or all there is where that is less.
-    fn take_room(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Status> {
-        let room = Arc::clone(&self.room).try_acquire_many_owned(self.units(bytes));
-        room.map_err(|_| out_of_bytes(self.room_total * UNIT_BYTES))
-    }
-
-    fn units(&self, bytes: usize) -> u32 {
-        bytes.div_ceil(UNIT_BYTES).min(self.room_total) as u32
-    }
-
     /// Waits for a free place and for room for so many bytes, and does `work` there: for streams, which are held back by
-    /// waiting.
+    /// waiting. The patience that it works with ends when nobody waits for this any more.
     pub(crate) async fn wait_and_do<A: Send + 'static>(
         &self,
         bytes: usize,
-        work: impl FnOnce(&Engine) -> Result<A, Status> + Send + 'static,
+        work: impl FnOnce(&Engine, &Patience) -> Result<A, Status> + Send + 'static,
     ) -> Result<A, Status> {
-        let room = Arc::clone(&self.room).acquire_many_owned(self.units(bytes)).await;
-        let room = room.map_err(|_| shutting_down())?;
+        let room = self.room.wait_for(bytes).await?;
         let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| shutting_down())?;
+        let patience = Patience::endless();
+        let ending = Ending(patience.clone());
         let work = move |engine: &Engine| {
             let _room = room;
-            work(engine)
+            work(engine, &patience)
         };
-        self.blocking(place, work).await
+        let done = self.blocking(place, work).await;
+        drop(ending);
+        done
     }
 
     /// The engine, for work that is no short call.

@@ -34,21 +34,21 @@ impl Encoder for EncoderService {
         &self,
         request: Request<wire::EncodeMoleculesRequest>,
     ) -> Result<Response<wire::EncodeResponse>, Status> {
-        self.edge.answer(request, molecules).await
+        self.edge.answer_patiently(request, molecules).await
     }
 
     async fn encode_texts(
         &self,
         request: Request<wire::EncodeTextsRequest>,
     ) -> Result<Response<wire::EncodeResponse>, Status> {
-        self.edge.answer(request, texts).await
+        self.edge.answer_patiently(request, texts).await
     }
 
     async fn predict(
         &self,
         request: Request<wire::PredictRequest>,
     ) -> Result<Response<wire::PredictResponse>, Status> {
-        self.edge.answer(request, predict).await
+        self.edge.answer_patiently(request, predict).await
     }
 
     async fn caption(
@@ -124,11 +124,13 @@ fn molecules(
     engine: &Engine,
     request: wire::EncodeMoleculesRequest,
     clock: &Clock,
+    patience: &Patience,
 ) -> Result<wire::EncodeResponse, Status> {
     let form = Form::asked(request.detail, request.dtype)?;
     check_count(request.molecules.len(), MAX_ENCODE, "molecules")?;
     let Taken { structures, positions, errors } = Taken::new(request.molecules);
-    let encoded = engine.encode_molecules(&structures).map_err(|error| engine_status(&error))?;
+    let encoded =
+        engine.encode_molecules(&structures, patience).map_err(|error| engine_status(&error))?;
     let items = positions.into_iter().zip(encoded);
     let code = wire::ItemErrorCode::InvalidMolecule;
     Ok(wire::EncodeResponse {
@@ -141,10 +143,12 @@ fn texts(
     engine: &Engine,
     request: wire::EncodeTextsRequest,
     clock: &Clock,
+    patience: &Patience,
 ) -> Result<wire::EncodeResponse, Status> {
     let form = Form::asked(request.detail, request.dtype)?;
     check_count(request.texts.len(), MAX_ENCODE, "texts")?;
-    let encoded = engine.encode_texts(&request.texts).map_err(|error| engine_status(&error))?;
+    let encoded =
+        engine.encode_texts(&request.texts, patience).map_err(|error| engine_status(&error))?;
     let code = wire::ItemErrorCode::InvalidText;
     let items = encoded.into_iter().enumerate();
     Ok(wire::EncodeResponse {

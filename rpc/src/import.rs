@@ -4,7 +4,6 @@
 //! fast client back and memory stays bounded. What is acknowledged is durable; a client resumes after the last
 //! acknowledged sequence number.
 
-use moiety_engine::Patience;
 use moiety_proto::v1::{self as wire, import_request::Message};
 use prost::Message as _;
 use tokio::sync::mpsc;
@@ -26,15 +25,20 @@ type Answer = Result<wire::ImportResponse, Status>;
 const ACKNOWLEDGEMENTS_AHEAD: usize = 4;
 
 /// Answers an import in the background.
-pub(crate) fn start(edge: Edge, chunks: Streaming<wire::ImportRequest>) -> ReceiverStream<Answer> {
+pub(crate) fn start(
+    edge: Edge,
+    chunks: Streaming<wire::ImportRequest>,
+) -> Result<ReceiverStream<Answer>, Status> {
+    let place = edge.import()?;
     let (answers, receiver) = mpsc::channel(ACKNOWLEDGEMENTS_AHEAD);
     tokio::spawn(async move {
+        let _place = place;
         if let Err(status) = import(edge, chunks, &answers).await {
             // A client that has gone needs no reason.
             let _ = answers.send(Err(status)).await;
         }
     });
-    ReceiverStream::new(receiver)
+    Ok(ReceiverStream::new(receiver))
 }
 
 async fn import(
@@ -48,7 +52,12 @@ async fn import(
     while let Some(message) = next(&mut edge, &mut chunks).await? {
         let chunk = chunk_after(last_sequence, message)?;
         last_sequence = chunk.sequence;
-        let acknowledgement = write(&edge, collection.clone(), chunk).await?;
+        // A chunk whose client has gone is encoded no further; one that is being written is written.
+        let acknowledgement = tokio::select! {
+            biased;
+            () = answers.closed() => break,
+            written = write(&edge, collection.clone(), chunk) => written?,
+        };
         if answers.send(Ok(acknowledgement)).await.is_err() {
             break;
         }
@@ -78,7 +87,7 @@ async fn opened(edge: &Edge, first: Option<wire::ImportRequest>) -> Result<Strin
         }
     };
     named(&start.collection, "start.collection")?;
-    edge.wait_and_do(0, move |engine| {
+    edge.wait_and_do(0, move |engine, _| {
         engine.collection(&start.collection).map_err(|error| engine_status(&error))?;
         Ok(start.collection)
     })
@@ -111,9 +120,8 @@ fn chunk_after(last: u64, request: wire::ImportRequest) -> Result<wire::ImportCh
 
 async fn write(edge: &Edge, collection: String, chunk: wire::ImportChunk) -> Answer {
     let clock = Clock::start();
-    edge.wait_and_do(chunk.encoded_len(), move |engine| {
-        let patience = Patience::endless();
-        let written = upsert(engine, &collection, chunk.records, &patience)?;
+    edge.wait_and_do(chunk.encoded_len(), move |engine, patience| {
+        let written = upsert(engine, &collection, chunk.records, patience)?;
         Ok(wire::ImportResponse {
             durable_sequence: chunk.sequence,
             created: written.created,

@@ -15,6 +15,7 @@
 //! ```
 
 mod admin;
+mod arriving;
 mod client;
 mod collections;
 pub mod convert;
@@ -29,6 +30,7 @@ mod predict;
 mod readiness;
 mod records;
 mod refusal;
+mod room;
 mod search;
 mod server;
 mod status;

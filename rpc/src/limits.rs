@@ -47,6 +47,9 @@ pub const DEFAULT_PAGE: u32 = 100;
 /// Most snapshots that are sent and received at a time: each has a thread of its own, for as long as its client takes.
 pub const MAX_TRANSFERS: usize = 8;
 
+/// Most imports open at a time: each may hold a message of [`MAX_MESSAGE_BYTES`].
+pub const MAX_IMPORTS: usize = 32;
+
 /// How long a refused client is asked to wait.
 pub const RETRY_DELAY: Duration = Duration::from_millis(200);
 

@@ -1,6 +1,6 @@
 //! Prediction: the one method of the `Encoder` service that asks heads.
 
-use moiety_engine::Engine;
+use moiety_engine::{Engine, Patience};
 use moiety_proto::v1 as wire;
 use tonic::Status;
 
@@ -17,11 +17,13 @@ pub(crate) fn predict(
     engine: &Engine,
     request: wire::PredictRequest,
     clock: &Clock,
+    patience: &Patience,
 ) -> Result<wire::PredictResponse, Status> {
     check_count(request.molecules.len(), MAX_ENCODE, "molecules")?;
     let Taken { structures, positions, mut errors } = Taken::new(request.molecules);
-    let predicted =
-        engine.predict(&structures, &request.heads).map_err(|error| engine_status(&error))?;
+    let predicted = engine
+        .predict(&structures, &request.heads, patience)
+        .map_err(|error| engine_status(&error))?;
     let mut items = Vec::with_capacity(structures.len());
     for (position, item) in positions.into_iter().zip(predicted.items) {
         match item {

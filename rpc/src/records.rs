@@ -43,7 +43,7 @@ impl Records for RecordsService {
         &self,
         request: Request<Streaming<wire::ImportRequest>>,
     ) -> Result<Response<Self::ImportStream>, Status> {
-        Ok(Response::new(import::start(self.edge.clone(), request.into_inner())))
+        import::start(self.edge.clone(), request.into_inner()).map(Response::new)
     }
 
     async fn get(

@@ -16,12 +16,12 @@ use tonic::{
     transport::server::{Server, TcpIncoming},
 };
 use tonic_health::{ServingStatus, pb::health_server, server::HealthReporter};
-use tower::util::MapResponseLayer;
+use tower::util::{MapRequestLayer, MapResponseLayer};
 
 use crate::{
-    admin::AdminService, collections::CollectionsService, convert::RerankDefaults, edge::Edge,
-    encoder::EncoderService, held, limits::MAX_MESSAGE_BYTES, readiness, records::RecordsService,
-    refusal, search::SearchService,
+    admin::AdminService, arriving, collections::CollectionsService, convert::RerankDefaults,
+    edge::Edge, encoder::EncoderService, held, limits::MAX_MESSAGE_BYTES, readiness,
+    records::RecordsService, refusal, room::Room, search::SearchService,
 };
 
 /// Most calls open at once on one connection, those that are refused or wait included.
@@ -32,8 +32,8 @@ const MAX_STREAMS: u32 = 1_024;
 pub struct ServerOptions {
     /// Most engine calls at work at once; one beyond is refused with RESOURCE_EXHAUSTED. At least one.
     pub max_in_flight: usize,
-    /// Most bytes of requests at work and of answers that clients have not read; what goes beyond is refused with
-    /// RESOURCE_EXHAUSTED. A single message larger than this still goes through alone.
+    /// Most bytes of requests, on their way and at work, and of answers that clients have not read; what goes beyond is
+    /// refused with RESOURCE_EXHAUSTED. A single message larger than this still goes through alone.
     pub max_bytes_in_flight: usize,
     /// Most calls that the model writes for at once (captions, molecules for texts), of `max_in_flight`; each takes cores for
     /// seconds, and memory for all that it writes. At least one.
@@ -90,12 +90,9 @@ pub async fn run(
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<Drained, ServeError> {
     let (drain, draining) = watch::channel(false);
-    let edge = Edge::new(
-        Arc::clone(&engine),
-        options.max_in_flight.max(1),
-        options.max_bytes_in_flight,
-        draining.clone(),
-    );
+    let room = Room::new(options.max_bytes_in_flight);
+    let places = options.max_in_flight.max(1);
+    let edge = Edge::new(Arc::clone(&engine), places, room.clone(), draining.clone());
     let reporter = healthy().await;
     let reporting = tokio::spawn(readiness::report(engine, reporter.clone(), draining.clone()));
     let health = health_server::HealthServer::new(
@@ -107,6 +104,7 @@ pub async fn run(
         .http2_keepalive_interval(Some(Duration::from_secs(60)))
         .layer(MapResponseLayer::new(refusal::restate_response))
         .layer(MapResponseLayer::new(held::hold))
+        .layer(MapRequestLayer::new(move |request| arriving::count(request, &room)))
         .add_service(health)
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)

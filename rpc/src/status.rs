@@ -64,6 +64,11 @@ pub(crate) fn busy_transferring(places: usize) -> Status {
     try_again(&format!("{places} snapshots are on their way, as many as may at once"), "")
 }
 
+/// Every place to import at is taken.
+pub(crate) fn busy_importing(places: usize) -> Status {
+    try_again(&format!("{places} imports are open, as many as may at once"), "")
+}
+
 /// The client's deadline passed.
 pub(crate) fn deadline_exceeded() -> Status {
     Status::deadline_exceeded(
@@ -72,10 +77,10 @@ pub(crate) fn deadline_exceeded() -> Status {
     )
 }
 
-/// Requests at work and answers that were not read take all the memory they may.
+/// Requests and answers that were not read take all the memory they may.
 pub(crate) fn out_of_bytes(most: usize) -> Status {
     let why = format!(
-        "requests at work and answers that clients have not read take {most} bytes, as many as they may"
+        "requests and answers that clients have not read take {most} bytes, as many as they may"
     );
     try_again(&why, "read answers, and ")
 }

@@ -7,7 +7,7 @@ mod served;
 use std::{sync::Arc, time::Duration};
 
 use moiety_encoder::HashingEncoder;
-use moiety_rpc::{ClientError, ServerOptions, wire};
+use moiety_rpc::{ClientError, ImportOptions, ServerOptions, wire};
 use served::{DIMENSION, asks_text, create, note, raw, refusal, serve, serve_demo, serve_with};
 use tonic::Code;
 use tonic_health::pb::{
@@ -150,6 +150,53 @@ async fn each_collection_has_a_health_of_its_own_until_it_is_dropped() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     panic!("a dropped collection has a health");
+}
+
+#[tokio::test]
+async fn requests_that_are_never_sent_whole_are_counted_until_their_client_goes() {
+    let options = ServerOptions { max_bytes_in_flight: 6 << 20, ..Default::default() };
+    let served = serve_with(Arc::new(HashingEncoder::new(DIMENSION)), options).await;
+    create(&served.client, "demo").await;
+    let long = "a text that goes on and on, ".repeat(1800);
+    let write = || {
+        let records = (0..60).map(|n| note(&format!("n{n}"), &long)).collect();
+        served.client.upsert("demo", records)
+    };
+    let stalled = raw::stall(&served.url(), "/moiety.v1.Records/Upsert", 5 << 20).await;
+    let refused = async || match write().await {
+        Ok(_) => false,
+        Err(ClientError::Refused { code: Code::ResourceExhausted, retry_after, .. }) => {
+            retry_after.is_some()
+        }
+        Err(other) => panic!("{other}"),
+    };
+    // It may not be there yet, and not gone yet.
+    while !refused().await {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // Small calls go on.
+    assert!(served.client.count("demo", None).await.is_ok());
+    stalled.abort();
+    while refused().await {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(served.client.count("demo", None).await.unwrap().count, 60);
+}
+
+#[tokio::test]
+async fn imports_beyond_their_places_are_refused_until_one_ends() {
+    let served = serve_demo().await;
+    let once = ImportOptions { max_attempts: 1, ..Default::default() };
+    let open = async || served.client.import("demo", once.clone()).await;
+    let mut sessions = Vec::new();
+    for _ in 0..moiety_rpc::limits::MAX_IMPORTS {
+        sessions.push(open().await.unwrap());
+    }
+    assert_eq!(refusal(open().await.map(drop)).0, Code::ResourceExhausted);
+    sessions.pop();
+    while open().await.is_err() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 #[tokio::test]

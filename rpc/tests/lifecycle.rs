@@ -137,6 +137,37 @@ async fn deadline_of_the_client_is_kept() {
     assert_eq!(served.client.query(asks_text("a dye")).await.unwrap().hits.len(), 1);
 }
 
+/// Each of their chunks comes to the gate.
+const CHUNKS: usize = 10;
+
+#[tokio::test]
+async fn work_for_a_client_that_has_gone_ends_and_its_place_is_free() {
+    for importing in [false, true] {
+        let (served, gate) = gated(ServerOptions { max_in_flight: 1, ..Default::default() }).await;
+        let client = served.client.clone();
+        let call = tokio::spawn(async move {
+            if importing {
+                let records = (0..256 * CHUNKS).map(|n| note(&format!("r{n}"), "wait")).collect();
+                let mut session = client.import("demo", patient()).await.unwrap();
+                session.send(1, records).await.unwrap();
+                session.finish().await.unwrap();
+            } else {
+                let texts = vec!["wait".into(); 64 * CHUNKS];
+                let request = wire::EncodeTextsRequest { texts, ..Default::default() };
+                client.encode_texts(request).await.unwrap();
+            }
+        });
+        gate.someone_waits().await;
+        call.abort();
+        while served.client.query(asks_text("a dye")).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            gate.let_one();
+        }
+        assert!(gate.came() < CHUNKS, "importing {importing}: all {CHUNKS} chunks were encoded");
+        assert_eq!(served.client.count("demo", None).await.unwrap().count, 1);
+    }
+}
+
 #[tokio::test]
 async fn panic_in_a_call_is_an_internal_error_and_the_server_lives() {
     let (served, _gate) = gated(ServerOptions::default()).await;

@@ -26,6 +26,9 @@ fn swallow(bytes: &[u8]) {
     if let Ok(request) = wire::GenerateRequest::decode(bytes) {
         let _ = convert::generate_options_from_wire(request.options, "options");
     }
+    if let Ok(part) = wire::SnapshotPart::decode(bytes) {
+        let _ = convert::part_from_wire(part);
+    }
     if let Ok(vector) = wire::Vector::decode(bytes) {
         let _ = convert::vector_from_wire(&vector, "vector");
     }

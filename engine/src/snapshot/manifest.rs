@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, Read, Write},
+    io::{Read, Write},
     path::Path,
 };
 
@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::{at, damaged};
 use crate::{
-    CollectionInfo,
+    CollectionInfo, Patience,
     error::{EngineError, Result},
 };
 
@@ -122,19 +122,19 @@ pub(super) fn decode(bytes: &[u8]) -> std::result::Result<SnapshotManifest, Stri
     }
 }
 
-/// Length and checksum of a file, which is copied to `copy` on the way. The name is left to the caller.
-pub(super) fn digest(path: &Path, copy: &mut dyn Write) -> io::Result<SnapshotFile> {
-    let mut file = File::open(path)?;
+/// Length and checksum of a file. The name is left to the caller.
+pub(super) fn digest(path: &Path, patience: &Patience) -> Result<SnapshotFile> {
+    let mut file = File::open(path).map_err(at(path))?;
     let (mut hash, mut bytes) = (Sha256::new(), 0);
     let mut buffer = vec![0; READ_BYTES];
     loop {
-        let read = file.read(&mut buffer)?;
+        patience.check()?;
+        let read = file.read(&mut buffer).map_err(at(path))?;
         if read == 0 {
             let sha256 = hex(&hash.finalize());
             return Ok(SnapshotFile { name: String::new(), bytes, sha256 });
         }
         hash.update(&buffer[..read]);
-        copy.write_all(&buffer[..read])?;
         bytes += read as u64;
     }
 }

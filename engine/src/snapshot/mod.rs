@@ -20,7 +20,7 @@ pub use transfer::{SnapshotPart, SnapshotReader, SnapshotWriter};
 
 use self::manifest::{digest, read_manifest, write_manifest};
 use crate::{
-    Access, Engine, EngineOptions,
+    Access, Engine, EngineOptions, Patience,
     collection::check_name,
     error::{EngineError, Result},
     live::parse_description,
@@ -40,14 +40,14 @@ impl Engine {
     ///
     /// It holds every record acknowledged before the call. Its files are shared with the database until they are merged
     /// there, so it takes little space at first.
-    pub fn create_snapshot(&self, name: &str) -> Result<SnapshotManifest> {
+    pub fn create_snapshot(&self, name: &str, patience: &Patience) -> Result<SnapshotManifest> {
         check_name(name)?;
         let _turn = self.schema_turn();
         self.store.check_room(0)?;
         let staging = Staging::new(&self.store.dir().join(FOLDER), name)?;
         let files = staging.path.join(STORE);
         self.store.checkpoint(&files)?;
-        let manifest = describe(name, &files, &self.options)?;
+        let manifest = describe(name, &files, &self.options, patience)?;
         write_manifest(&staging.path, &manifest)?;
         sync_folder(&files)?;
         staging.publish()?;
@@ -66,8 +66,8 @@ impl Engine {
     }
 
     /// Compares every file of a snapshot with its checksum; the error names the first that differs.
-    pub fn verify_snapshot(&self, name: &str) -> Result<SnapshotManifest> {
-        verify(&self.snapshot_folder(name)?)
+    pub fn verify_snapshot(&self, name: &str, patience: &Patience) -> Result<SnapshotManifest> {
+        verify(&self.snapshot_folder(name)?, patience)
     }
 
     /// Removes a snapshot.
@@ -94,17 +94,19 @@ impl Engine {
 
 /// Compares every file of a snapshot in any folder with its checksum; the error names the first that differs.
 pub fn verify_snapshot_folder(folder: &Path) -> Result<SnapshotManifest> {
-    verify(folder)
+    verify(folder, &Patience::endless())
 }
 
 /// Compares every file below a snapshot's folder with the manifest.
-fn verify(folder: &Path) -> Result<SnapshotManifest> {
+fn verify(folder: &Path, patience: &Patience) -> Result<SnapshotManifest> {
     let manifest = read_manifest(folder)?;
     let store = folder.join(STORE);
     for file in &manifest.files {
         let path = store.join(&file.name);
-        let found = digest(&path, &mut io::sink())
-            .map_err(|error| damaged(folder, &file.name, &error.to_string()))?;
+        let found = digest(&path, patience).map_err(|error| match error {
+            EngineError::Io { source, .. } => damaged(folder, &file.name, &source.to_string()),
+            other => other,
+        })?;
         if (found.bytes, &found.sha256) != (file.bytes, &file.sha256) {
             let reason = match found.bytes == file.bytes {
                 true => "its SHA-256 is not that of the manifest".to_owned(),
@@ -127,7 +129,12 @@ fn damaged(folder: &Path, file: &str, reason: &str) -> EngineError {
 }
 
 /// What is in a copy of the store.
-fn describe(name: &str, files: &Path, options: &EngineOptions) -> Result<SnapshotManifest> {
+fn describe(
+    name: &str,
+    files: &Path,
+    options: &EngineOptions,
+    patience: &Patience,
+) -> Result<SnapshotManifest> {
     let reading = EngineOptions { access: Access::ReadOnly, ..options.clone() };
     let store = Store::open(files, &reading)?;
     let view = store.view();
@@ -142,7 +149,7 @@ fn describe(name: &str, files: &Path, options: &EngineOptions) -> Result<Snapsho
     remove_incidental(files)?;
     let mut found = Vec::new();
     for name in names_in(files)? {
-        let file = digest(&files.join(&name), &mut io::sink()).map_err(at(files))?;
+        let file = digest(&files.join(&name), patience)?;
         found.push(SnapshotFile { name, ..file });
     }
     let since = SystemTime::now().duration_since(UNIX_EPOCH);

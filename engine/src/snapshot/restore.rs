@@ -10,6 +10,7 @@ use crate::{
     error::{EngineError, Result},
     live::{LiveCollection, parse_description, renamed},
     read::count_ids,
+    rebuild::Work,
     schema::Schema,
     store::{Batch, CollectionId, Store, key::Family},
 };
@@ -53,7 +54,7 @@ impl Engine {
             }
         }
         let _turn = self.schema_turn();
-        let manifest = verify(&folder)?;
+        let manifest = verify(&folder, patience)?;
         self.store.check_room(manifest.bytes())?;
         let reading = EngineOptions { access: Access::ReadOnly, ..self.options.clone() };
         let source = Store::open(&folder.join(STORE), &reading)?;
@@ -71,7 +72,11 @@ impl Engine {
                 }
             }
         }
-        self.exchange(copied)
+        let installed = self.loaded(&copied, patience);
+        if installed.is_err() {
+            self.forget_copies(&copied);
+        }
+        self.exchange(copied, installed?)
     }
 
     /// Number and description of the collections to restore.
@@ -155,14 +160,24 @@ impl Engine {
         }
     }
 
-    /// Gives the copies their names, in one batch that is on the disk when it returns.
-    fn exchange(&self, copied: Vec<Copied>) -> Result<Vec<CollectionInfo>> {
-        let mut installed = Vec::with_capacity(copied.len());
-        for copy in &copied {
+    /// The copies as they will be searched.
+    fn loaded(&self, copied: &[Copied], patience: &Patience) -> Result<Vec<LiveCollection>> {
+        let stop = self.stop_for(patience);
+        let load = |copy: &Copied| {
             let live = LiveCollection::described(&copy.description, &self.indexing(), &self.store)?;
-            load(&live, &self.work())?;
-            installed.push(live);
-        }
+            load(&live, &Work::new(&self.store, &self.budget, &stop))?;
+            patience.check()?;
+            Ok(live)
+        };
+        copied.iter().map(load).collect()
+    }
+
+    /// Gives the copies their names, in one batch that is on the disk when it returns.
+    fn exchange(
+        &self,
+        copied: Vec<Copied>,
+        installed: Vec<LiveCollection>,
+    ) -> Result<Vec<CollectionInfo>> {
         let replaced: Vec<_> =
             copied.iter().filter_map(|copy| self.live(&copy.name).ok()).collect();
         // Writers of the old collections wait here, and are then told that these are gone.

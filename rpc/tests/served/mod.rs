@@ -84,7 +84,8 @@ pub async fn serve_engine(dir: tempfile::TempDir, engine: Engine) -> Served {
     Served { dir: Some(dir), ..serve_open(any, engine, ServerOptions::default()).await }
 }
 
-async fn serve_open(address: SocketAddr, engine: Engine, options: ServerOptions) -> Served {
+/// A server of an engine that is open.
+pub async fn serve_open(address: SocketAddr, engine: Engine, options: ServerOptions) -> Served {
     let engine = Arc::new(engine);
     let listener = TcpListener::bind(address).await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -175,26 +176,48 @@ pub struct GatedEncoder {
     gate: Gate,
 }
 
-/// The gate of a [`GatedEncoder`]: it counts who waits, and opens once.
+/// The gate of a [`GatedEncoder`]: it counts who comes, and lets through one at a time, or all.
 #[derive(Clone, Default)]
-pub struct Gate(Arc<(Mutex<(usize, bool)>, Condvar)>);
+pub struct Gate(Arc<(Mutex<Passage>, Condvar)>);
+
+#[derive(Default)]
+struct Passage {
+    came: usize,
+    allowed: usize,
+}
 
 impl Gate {
     pub fn open(&self) {
-        self.0.0.lock().unwrap().1 = true;
-        self.0.1.notify_all();
+        self.allow(usize::MAX);
+    }
+
+    /// Lets one more through.
+    pub fn let_one(&self) {
+        let allowed = self.0.0.lock().unwrap().allowed;
+        self.allow(allowed + 1);
     }
 
     pub async fn someone_waits(&self) {
-        while self.0.0.lock().unwrap().0 == 0 {
+        while self.came() == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
+    /// How many came so far.
+    pub fn came(&self) -> usize {
+        self.0.0.lock().unwrap().came
+    }
+
+    fn allow(&self, allowed: usize) {
+        self.0.0.lock().unwrap().allowed = allowed;
+        self.0.1.notify_all();
+    }
+
     fn pass(&self) {
-        let mut state = self.0.0.lock().unwrap();
-        state.0 += 1;
-        let _open = self.0.1.wait_while(state, |(_, open)| !*open).unwrap();
+        let mut passage = self.0.0.lock().unwrap();
+        passage.came += 1;
+        let number = passage.came;
+        let _open = self.0.1.wait_while(passage, |passage| passage.allowed < number).unwrap();
     }
 }
 

@@ -1,12 +1,23 @@
 //! Calls with bytes of any kind in place of a message.
 
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use http_body::Frame;
 use moiety_rpc::wire;
 use prost::bytes::{Buf, BufMut};
 use tonic::{
     Request, Status,
+    body::Body,
     client::Grpc,
     codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
-    codegen::http::uri::PathAndQuery,
+    codegen::{
+        Body as HttpBody, Service,
+        http::{self, uri::PathAndQuery},
+    },
     transport::Channel,
 };
 
@@ -31,6 +42,39 @@ pub async fn begin(
     let path = PathAndQuery::from_static(method);
     let request = Request::new(request.encode_to_vec());
     grpc.server_streaming(request, path, Bytes).await.unwrap().into_inner()
+}
+
+/// Says that a message of so many bytes comes, and sends none of them until it is aborted.
+pub async fn stall(url: &str, method: &str, bytes: u32) -> tokio::task::JoinHandle<()> {
+    let mut channel = Channel::from_shared(url.to_owned()).unwrap().connect().await.unwrap();
+    let prefix = [&[0], bytes.to_be_bytes().as_slice()].concat();
+    let request = http::Request::post(format!("{url}{method}"))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .body(Body::new(Beginning(Some(prefix))))
+        .unwrap();
+    tokio::spawn(async move {
+        poll_fn(|context| channel.poll_ready(context)).await.unwrap();
+        let _ = channel.call(request).await;
+    })
+}
+
+/// A body that gives its beginning and then nothing.
+struct Beginning(Option<Vec<u8>>);
+
+impl HttpBody for Beginning {
+    type Data = prost::bytes::Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Status>>> {
+        match self.0.take() {
+            Some(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes.into())))),
+            None => Poll::Pending,
+        }
+    }
 }
 
 /// Messages of an import, in order, as they are.
