@@ -87,7 +87,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
 }
 
 async fn load(client: &Client, file: &Path) -> Result<()> {
-    ensure_collection(client, COLLECTION).await?;
+    ensure_collection(client, COLLECTION, None).await?;
     let session = client.import(COLLECTION, ImportOptions::default()).await?;
     let mut import = Import::new(session, 64, Books::new(None, None, progress::bar(0, "loading")));
     for row in reader::open(file, None, &Columns::default())? {

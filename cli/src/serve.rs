@@ -29,6 +29,10 @@ pub(crate) struct Args {
     /// retry delay
     #[arg(long, default_value_t = ServerOptions::default().max_writing)]
     max_writing: usize,
+    /// Memory for requests, on their way and at work, and for answers that clients have not read, in MiB; beyond it calls are
+    /// refused with a retry delay
+    #[arg(long, default_value_t = ServerOptions::default().max_bytes_in_flight >> 20)]
+    message_memory: usize,
     /// Serve for reading only: nothing is written, and what can be read of a damaged directory is served
     #[arg(long)]
     read_only: bool,
@@ -53,8 +57,12 @@ impl Args {
 
 pub(crate) async fn run(args: Args) -> Result<()> {
     let options = args.options();
-    let (max_in_flight, max_writing) = (args.max_in_flight, args.max_writing);
-    let serving = ServerOptions { max_in_flight, max_writing, ..ServerOptions::default() };
+    let serving = ServerOptions {
+        max_in_flight: args.max_in_flight,
+        max_writing: args.max_writing,
+        max_bytes_in_flight: args.message_memory.saturating_mul(1 << 20),
+        ..ServerOptions::default()
+    };
     let server = Local::start(args.data, options, args.listen, &args.model, serving).await?;
     println!("moiety: serving {} on {} (Ctrl-C stops)", server.data.display(), server.address);
     stop_signal().await;

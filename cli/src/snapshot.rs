@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use jiff::Timestamp;
 use moiety_engine::{SnapshotReader, SnapshotWriter, verify_snapshot_folder};
 use moiety_rpc::{Client, convert, wire};
 
@@ -179,11 +180,28 @@ fn line(snapshot: &wire::Snapshot) -> String {
     let records: u64 = snapshot.collections.iter().map(|collection| collection.records).sum();
     let bytes: u64 = snapshot.files.iter().map(|file| file.bytes).sum();
     format!(
-        "{}: {records} records in {} collections, {:.1} MB in {} files, made at {} s since 1970",
+        "{}: {records} records in {} collections, {:.1} MB in {} files, made {}",
         snapshot.name,
         snapshot.collections.len(),
         bytes as f64 / 1e6,
         snapshot.files.len(),
-        snapshot.created_unix_s
+        moment(snapshot.created_unix_s)
     )
+}
+
+/// A moment in UTC; as a number where no calendar has it.
+fn moment(unix_s: u64) -> String {
+    let moment = i64::try_from(unix_s).ok().and_then(|s| Timestamp::from_second(s).ok());
+    moment.map_or_else(|| format!("{unix_s} s after 1970 began"), |moment| moment.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_dates() {
+        assert_eq!(moment(1_709_208_000), "2024-02-29T12:00:00Z");
+        assert!(moment(u64::MAX).contains("1970"));
+    }
 }

@@ -7,18 +7,20 @@
 use std::{
     collections::BTreeSet,
     io::{BufRead, BufReader, Write},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Command, Stdio},
     time::Duration,
 };
 
 use moiety_engine::{
     CollectionConfig, Engine, EngineError, EngineOptions, FieldType, Filter, IndexSpec, Query,
-    SearchRequest, Side,
+    SearchRequest, Side, StoredRecord,
 };
 
 mod fixture;
+mod tear;
 use fixture::{NAME, encoder, ids, open, put, search, text, text_record};
+use tear::{spoil, tear};
 
 const WRITE_DIR: &str = "MOIETY_TEST_WRITE_DIR";
 const WRITE_FROM: &str = "MOIETY_TEST_WRITE_FROM";
@@ -105,6 +107,9 @@ fn what_was_acknowledged_survives_a_kill_at_any_moment() {
     for round in 0..rounds() {
         let (last, deleted) =
             write_and_kill(dir.path(), next, Duration::from_millis(20 + 137 * round % 300));
+        let room = tempfile::tempdir().unwrap();
+        let copy = room.path().join("copy");
+        let spoilt = spoil(dir.path(), &copy, round);
         graphs += tear(dir.path(), round);
         let engine = open(dir.path());
         let found = all_ids(&engine);
@@ -121,6 +126,7 @@ fn what_was_acknowledged_survives_a_kill_at_any_moment() {
         let whole = extra.is_empty() || extra == ids_of(last + 1);
         assert!(whole, "round {round}: half a batch, or one too many: {extra:?}");
         check_index(&engine, &found);
+        check_spoilt(&copy, &spoilt, &written, last);
         written = found;
         next = last + 2;
     }
@@ -151,56 +157,65 @@ fn write_and_kill(dir: &Path, from: u64, after: Duration) -> (u64, bool) {
     acknowledgements.iter().last().unwrap_or_else(|| first.unwrap())
 }
 
-/// Does to the files what a crash of the machine may do: garbage after the end of the log, and graphs cut, changed or gone. Gives
-/// the number of graphs that were there.
-fn tear(dir: &Path, round: u64) -> usize {
-    let files = |folder: &Path, end: &str| -> Vec<PathBuf> {
-        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        let paths = entries.map(|entry| entry.path());
-        let mut paths: Vec<_> =
-            paths.filter(|path| path.extension().is_some_and(|e| e == end)).collect();
-        paths.sort();
-        paths
-    };
-    if let Some(log) = files(dir, "log").last() {
-        let mut log = std::fs::OpenOptions::new().append(true).open(log).unwrap();
-        // The beginning of a record that was never written to its end.
-        let torn = [[0x5a, 0x11, 0x22, 0x33, 0xff, 0x00, 0x01].as_slice(), &[7; 40]].concat();
-        log.write_all(&torn[..round as usize % torn.len()]).unwrap();
-    }
-    let graphs = files(&dir.join("graphs"), "graph");
-    for graph in &graphs {
-        let mut bytes = std::fs::read(graph).unwrap();
-        match round % 4 {
-            0 => continue,
-            1 => bytes.truncate(bytes.len() / 2),
-            2 => {
-                let middle = bytes.len() / 2;
-                bytes[middle] ^= 0x10;
-            }
-            _ => {
-                std::fs::remove_file(graph).unwrap();
-                continue;
-            }
+/// Of a directory on a bad disk nothing wrong is read: it opens with all that it had, or says which file is at fault. What a
+/// log or a list of files loses at its end cannot be told from a crash, and takes the last batches with it, no others.
+fn check_spoilt(dir: &Path, file: &str, written: &BTreeSet<String>, last: u64) {
+    let options = EngineOptions { exact_below: 64, ..EngineOptions::default() };
+    let engine = match Engine::open(dir, encoder(), options) {
+        Ok(engine) => engine,
+        Err(error) => {
+            assert!(matches!(error, EngineError::Corrupt { .. }), "{file}: {error}");
+            let names_one = [".log", ".sst", "MANIFEST", "CURRENT"]
+                .iter()
+                .any(|kind| error.to_string().contains(kind));
+            assert!(names_one, "{file}: {error}");
+            return;
         }
-        std::fs::write(graph, bytes).unwrap();
+    };
+    let records = match all_records(&engine) {
+        Ok(records) => records,
+        Err(error) => {
+            // The collection may be what was lost last.
+            let gone = matches!(error, EngineError::CollectionNotFound { .. });
+            let named = matches!(error, EngineError::Corrupt { .. });
+            assert!((gone && !file.ends_with(".sst")) || named, "{file}: {error}");
+            return;
+        }
+    };
+    let mut found = BTreeSet::new();
+    for record in records {
+        let n: u64 = record.id[1..].parse().unwrap();
+        assert_eq!(record.text, text_record(n).text, "{file}");
+        assert!(found.insert(record.id), "{file}: a record is there twice");
     }
-    graphs.len()
+    let batch_of = |id: &String| id[1..].parse::<u64>().unwrap() / BATCH;
+    let newest = found.iter().map(batch_of).max().unwrap_or(0);
+    assert!(newest <= last + 1, "{file}");
+    let missing: Vec<_> = written.difference(&found).collect();
+    if file.ends_with(".sst") {
+        assert!(missing.is_empty(), "{file}: lost without a word: {missing:?}");
+    }
+    let between: Vec<_> = missing.into_iter().filter(|id| batch_of(id) < newest).collect();
+    assert!(between.is_empty(), "{file}: lost in the midst: {between:?}");
+}
+
+fn all_records(engine: &Engine) -> Result<Vec<StoredRecord>, EngineError> {
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = engine.scroll(NAME, after.as_deref(), 100, None)?;
+        found.extend(page.records);
+        after = page.next;
+        if after.is_none() {
+            return Ok(found);
+        }
+    }
 }
 
 fn all_ids(engine: &Engine) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    let mut after = None;
-    loop {
-        let page = engine.scroll(NAME, after.as_deref(), 100, None).unwrap();
-        for record in page.records {
-            assert!(found.insert(record.id), "a record is there twice");
-        }
-        after = page.next;
-        if after.is_none() {
-            return found;
-        }
-    }
+    let records = all_records(engine).unwrap();
+    let ids: BTreeSet<String> = records.iter().map(|record| record.id.clone()).collect();
+    assert_eq!(ids.len(), records.len(), "a record is there twice");
+    ids
 }
 
 /// The indexes of vectors and of a field agree with the store.

@@ -8,6 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use clap::ValueEnum;
 use indicatif::ProgressBar;
 use moiety_rpc::{Client, ImportOptions, ImportSession, wire};
 use progress_file::ProgressFile;
@@ -27,6 +28,9 @@ pub(crate) struct Args {
     /// Collection to fill; made if it is not there
     #[arg(long)]
     collection: String,
+    /// What the server promises of writes to a collection that is made here [default: fsync]
+    #[arg(long)]
+    durability: Option<Durability>,
     /// Format, where the name of the file does not tell
     #[arg(long)]
     format: Option<Format>,
@@ -43,6 +47,27 @@ pub(crate) struct Args {
     restart: bool,
     #[command(flatten)]
     server: ServerArgs,
+}
+
+/// What an acknowledged write survives.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Durability {
+    /// A power cut: each write is synced
+    Fsync,
+    /// The same; writes that come together share a sync
+    Grouped,
+    /// A crash of the server, not of the machine
+    Wal,
+}
+
+impl From<Durability> for wire::Durability {
+    fn from(durability: Durability) -> Self {
+        match durability {
+            Durability::Fsync => Self::Fsync,
+            Durability::Grouped => Self::Grouped,
+            Durability::Wal => Self::Wal,
+        }
+    }
 }
 
 /// Bytes of records in a chunk; the rest of a message is for what is around them.
@@ -71,7 +96,10 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let rows = reader::open(&args.file, args.format, &args.columns)?;
     let bar = progress::bar(if again { count_lines(&args.file)? } else { 0 }, "importing");
     let connection = args.server.connect().await?;
-    let made = ensure_collection(&connection.client, &args.collection).await?;
+    let made = ensure_collection(&connection.client, &args.collection, args.durability).await?;
+    if !made && args.durability.is_some() {
+        println!("{} is there and keeps its durability", args.collection);
+    }
     let done_before = go_on_after(progress_file.as_mut(), made);
     let rejects = Rejects::open(&rejects_path, done_before)?;
     bar.set_position(done_before);
@@ -126,15 +154,19 @@ impl Summary {
 }
 
 /// Makes the collection if it is not there; true if it was not.
-pub(crate) async fn ensure_collection(client: &Client, name: &str) -> Result<bool> {
+pub(crate) async fn ensure_collection(
+    client: &Client,
+    name: &str,
+    durability: Option<Durability>,
+) -> Result<bool> {
     let there = client.list_collections().await?;
     let named = |c: &wire::Collection| c.config.as_ref().is_some_and(|config| config.name == name);
     if there.collections.iter().any(named) {
         return Ok(false);
     }
-    client
-        .create_collection(wire::CollectionConfig { name: name.into(), ..Default::default() })
-        .await?;
+    let durability = durability.map_or(wire::Durability::Unspecified, Into::into).into();
+    let config = wire::CollectionConfig { name: name.into(), durability, ..Default::default() };
+    client.create_collection(config).await?;
     Ok(true)
 }
 

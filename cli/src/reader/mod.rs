@@ -233,7 +233,50 @@ impl Iterator for Lines {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// Bytes of any kind, and lines that begin like those of a file.
+    fn near_a_file() -> impl Strategy<Value = Vec<u8>> {
+        let line = prop_oneof![
+            "[CNOc1()=#@\\\\/ \t]{0,12}( [a-z]{0,4})?",
+            "(id|smiles|text|[a-z]{1,3})([,\t\";](id|smiles|text|\"?[A-Z\n]{0,3}\"?)){0,4}",
+            r#"\{"(id|smiles|text|payload)": ?("C{0,3}"|[0-9{}\[\]]{0,4})(, ?"[a-z]": null)?\}?"#,
+            "(> *<[a-z]{0,4}>|M  END|[$]{4}|  1  0  0  0  0  0  0  0  0  0999 V2000)",
+        ];
+        let lines = prop::collection::vec((line, any::<bool>()), 0..12).prop_map(|lines| {
+            let ended = |(line, cr): (String, bool)| line + if cr { "\r\n" } else { "\n" };
+            lines.into_iter().map(ended).collect::<String>().into_bytes()
+        });
+        let gzipped = |mut bytes: Vec<u8>| {
+            bytes.splice(0..0, [0x1f, 0x8b]);
+            bytes
+        };
+        let random = prop::collection::vec(any::<u8>(), 0..400);
+        prop_oneof![4 => lines, 2 => random.clone(), 1 => random.prop_map(gzipped)]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+
+        #[test]
+        fn a_file_of_any_bytes_is_read_to_its_end(bytes in near_a_file()) {
+            let dir = tempfile::tempdir().expect("directory");
+            let file = dir.path().join("file");
+            std::fs::write(&file, &bytes).expect("file");
+            for format in Format::value_variants() {
+                let Ok(rows) = open(&file, Some(*format), &Columns::default()) else { continue };
+                let mut last = 0;
+                for row in rows {
+                    let line = row.map_or_else(|reject| reject.line, |row| row.line);
+                    prop_assert!(line > last, "{format:?}: line {line} after {last}");
+                    last = line;
+                }
+                prop_assert!(last <= bytes.len() as u64 + 2, "{format:?}: line {last}");
+            }
+        }
+    }
 
     #[test]
     fn a_line_that_is_not_utf8_is_rejected_and_reading_goes_on() {
