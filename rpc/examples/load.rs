@@ -1,12 +1,14 @@
-//! Load on a server: connections that ask without a pause, first as many as it takes, then four times as many.
+//! Load on a server: connections that ask without a pause, first as many as it takes, then four times as many, then as many
+//! with writers beside them.
 //!
 //! ```text
-//! cargo run -p moiety-rpc --example load -- [connections] [seconds]
+//! just bench-load [connections [seconds]]
 //! ```
 //!
 //! It starts a server with a hashing encoder inside this process, so that the engine and the edge are measured and not a
 //! model. Beyond capacity the server refuses with RESOURCE_EXHAUSTED and a delay; clients here do not wait for it, so the
-//! number of refusals is the worst case. The last line is as the first again: it recovers.
+//! number of refusals is the worst case. The third line is as the first again: it recovers. Memory is that of clients and
+//! server together, the most that was seen.
 
 #![allow(
     clippy::print_stdout,
@@ -15,7 +17,11 @@
 )]
 
 use std::{
-    sync::Arc,
+    fs,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -28,6 +34,9 @@ use tonic::Code;
 const RECORDS: u32 = 20_000;
 const CHUNK: u32 = 1_000;
 const CAPACITY: usize = 8;
+const WRITERS: usize = 2;
+/// Records of one write, each a new version of one that is there.
+const WRITE: u32 = 100;
 
 /// What one phase saw.
 #[derive(Default)]
@@ -36,6 +45,8 @@ struct Seen {
     refused: u64,
     refused_without_delay: u64,
     failed: u64,
+    written: u64,
+    most_bytes: u64,
 }
 
 impl Seen {
@@ -44,6 +55,8 @@ impl Seen {
         self.refused += other.refused;
         self.refused_without_delay += other.refused_without_delay;
         self.failed += other.failed;
+        self.written += other.written;
+        self.most_bytes = self.most_bytes.max(other.most_bytes);
     }
 
     fn quantile(&self, share: f64) -> f64 {
@@ -54,14 +67,16 @@ impl Seen {
     fn print(&mut self, what: &str, seconds: f64) {
         self.micros.sort_unstable();
         println!(
-            "| {what} | {:.0} | {:.1} | {:.1} | {:.1} | {} | {} | {} |",
+            "| {what} | {:.0} | {:.0} | {:.1} | {:.1} | {:.1} | {} | {} | {} | {:.0} |",
             self.micros.len() as f64 / seconds,
+            self.written as f64 / seconds,
             self.quantile(0.5),
             self.quantile(0.99),
             self.quantile(0.999),
             self.refused,
             self.refused_without_delay,
-            self.failed
+            self.failed,
+            self.most_bytes as f64 / 1e6
         );
     }
 }
@@ -99,14 +114,52 @@ async fn ask(address: String, seed: u32, until: Instant) -> Seen {
     seen
 }
 
-async fn phase(address: &str, connections: usize, seconds: u64) -> Seen {
-    let until = Instant::now() + Duration::from_secs(seconds);
-    let asking: Vec<_> = (0..connections)
-        .map(|seed| tokio::spawn(ask(address.to_owned(), seed as u32, until)))
-        .collect();
+fn record(n: u32) -> wire::Record {
+    wire::Record { id: n.to_string(), text: Some(words(n)), ..Default::default() }
+}
+
+/// Writes what is there once more, waiting where it is told to.
+async fn write(address: String, next: Arc<AtomicU32>, until: Instant) -> Seen {
+    let client = Client::connect(&address).await.unwrap();
     let mut seen = Seen::default();
-    for asking in asking {
-        seen.add(asking.await.unwrap());
+    while Instant::now() < until {
+        let from = next.fetch_add(WRITE, Ordering::Relaxed);
+        let records = (from..from + WRITE).map(|n| record(n % RECORDS)).collect();
+        match client.upsert("load", records).await {
+            Ok(answer) => seen.written += u64::from(answer.created + answer.replaced),
+            Err(ClientError::Refused { retry_after: Some(delay), .. }) => {
+                tokio::time::sleep(delay).await;
+            }
+            Err(_) => seen.failed += 1,
+        }
+    }
+    seen
+}
+
+/// The memory of this process, now and then.
+async fn watch(until: Instant) -> Seen {
+    let mut seen = Seen::default();
+    while Instant::now() < until {
+        let status = fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find(|line| line.starts_with("RssAnon")).unwrap();
+        let kibibytes: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+        seen.most_bytes = seen.most_bytes.max(kibibytes * 1024);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    seen
+}
+
+async fn phase(address: &str, connections: usize, writers: usize, seconds: u64) -> Seen {
+    let until = Instant::now() + Duration::from_secs(seconds);
+    let next = Arc::new(AtomicU32::new(0));
+    let mut tasks = vec![tokio::spawn(watch(until))];
+    let ask = |seed| tokio::spawn(ask(address.to_owned(), seed as u32, until));
+    tasks.extend((0..connections).map(ask));
+    let write = |_| tokio::spawn(write(address.to_owned(), Arc::clone(&next), until));
+    tasks.extend((0..writers).map(write));
+    let mut seen = Seen::default();
+    for task in tasks {
+        seen.add(task.await.unwrap());
     }
     seen
 }
@@ -130,19 +183,24 @@ async fn main() {
     let config = wire::CollectionConfig { name: "load".into(), ..Default::default() };
     client.create_collection(config).await.unwrap();
     for from in (0..RECORDS).step_by(CHUNK as usize) {
-        let record =
-            |n: u32| wire::Record { id: n.to_string(), text: Some(words(n)), ..Default::default() };
         client.upsert("load", (from..from + CHUNK).map(record).collect()).await.unwrap();
     }
     println!(
         "{RECORDS} texts, {CAPACITY} calls at work at most, {seconds} s a line, times in ms\n"
     );
     println!(
-        "| connections | answers/s | p50 | p99 | p99.9 | refused | without a delay | failed |"
+        "| connections | answers/s | records written/s | p50 | p99 | p99.9 | refused | without a delay | failed | memory, MB |"
     );
-    println!("|---|---:|---:|---:|---:|---:|---:|---:|");
-    for connections in [connections, 4 * connections, connections] {
-        phase(&address, connections, seconds).await.print(&connections.to_string(), seconds as f64);
+    println!("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|");
+    // A writer takes a place as a search does.
+    let searchers = connections.saturating_sub(WRITERS).max(1);
+    let phases = [(connections, 0), (4 * connections, 0), (connections, 0), (searchers, WRITERS)];
+    for (connections, writers) in phases {
+        let what = match writers {
+            0 => connections.to_string(),
+            _ => format!("{connections} and {writers} that write"),
+        };
+        phase(&address, connections, writers, seconds).await.print(&what, seconds as f64);
     }
     stop.send(()).unwrap();
     server.await.unwrap().unwrap();
