@@ -254,13 +254,8 @@ impl Engine {
     ///
     /// Fails where a record has a value of another type there; records that come later are refused one by one. When the
     /// process ends before it is done, the next open finishes it.
-    pub fn create_index(
-        &self,
-        collection: &str,
-        spec: &IndexSpec,
-        patience: &Patience,
-    ) -> Result<IndexInfo> {
-        index_field::create(&self.store, &*self.live(collection)?, spec, patience)
+    pub fn create_index(&self, collection: &str, spec: &IndexSpec) -> Result<IndexInfo> {
+        index_field::create(&self.store, &*self.live(collection)?, spec)
     }
 
     /// Drops the index of a field; filters on it read records from now on.

@@ -5,7 +5,7 @@
 //! when it is whole. What a crash leaves unfinished is finished at the next open.
 
 use crate::{
-    Durability, IndexInfo, IndexSpec, Patience,
+    Durability, IndexInfo, IndexSpec,
     error::{EngineError, Result},
     filter::Field,
     live::LiveCollection,
@@ -16,14 +16,8 @@ use crate::{
 /// Records that are read in one writer's turn.
 const CHUNK_RECORDS: usize = 500;
 
-/// Makes an index and fills it; comes back when filters use it. Where the caller's patience ends before, there is none.
-pub(crate) fn create(
-    store: &Store,
-    live: &LiveCollection,
-    spec: &IndexSpec,
-    patience: &Patience,
-) -> Result<IndexInfo> {
-    patience.check()?;
+/// Makes an index and fills it; comes back when filters use it.
+pub(crate) fn create(store: &Store, live: &LiveCollection, spec: &IndexSpec) -> Result<IndexInfo> {
     let number = {
         let _turn = live.writer()?;
         let mut schema = Schema::clone(&live.fields.schema());
@@ -31,7 +25,7 @@ pub(crate) fn create(
         save(store, live, schema, None)?;
         number
     };
-    build(store, live, number, patience)?;
+    build(store, live, number)?;
     let made = live.fields.schema();
     let made = made.indexes().iter().find(|index| index.number == number);
     let spec = made.map(|index| index.spec.clone()).ok_or_else(|| dropped(live, &spec.field))?;
@@ -51,7 +45,7 @@ pub(crate) fn drop_index(store: &Store, live: &LiveCollection, field: &str) -> R
 pub(crate) fn resume(store: &Store, live: &LiveCollection) -> Result<()> {
     let unfinished = live.fields.schema();
     for index in unfinished.indexes().iter().filter(|index| !index.ready) {
-        match build(store, live, index.number, &Patience::endless()) {
+        match build(store, live, index.number) {
             Err(EngineError::Invalid { .. }) | Ok(()) => {}
             Err(error) => return Err(error),
         }
@@ -60,8 +54,8 @@ pub(crate) fn resume(store: &Store, live: &LiveCollection) -> Result<()> {
 }
 
 /// Fills a declared index and lets filters use it; on an error it is gone.
-fn build(store: &Store, live: &LiveCollection, number: u32, patience: &Patience) -> Result<()> {
-    let filled = fill(store, live, number, patience);
+fn build(store: &Store, live: &LiveCollection, number: u32) -> Result<()> {
+    let filled = fill(store, live, number);
     live.fields.set_progress(number, None);
     let _turn = live.writer()?;
     let mut schema = Schema::clone(&live.fields.schema());
@@ -81,12 +75,11 @@ fn build(store: &Store, live: &LiveCollection, number: u32, patience: &Patience)
     }
 }
 
-fn fill(store: &Store, live: &LiveCollection, number: u32, patience: &Patience) -> Result<()> {
+fn fill(store: &Store, live: &LiveCollection, number: u32) -> Result<()> {
     // Later versions have their entries from their own write.
     let end = live.writer()?.next_version();
     let (mut first, mut read) = (0, 0);
     loop {
-        patience.check()?;
         let _turn = live.writer()?;
         let versions = live.fields.next_versions(first, end, CHUNK_RECORDS);
         let Some(last) = versions.last() else { return Ok(()) };

@@ -12,7 +12,7 @@ use std::{
 use moiety_encoder::Encoder;
 
 use crate::{
-    Damage, Durability, Engine, EngineOptions, Patience, Record, Side, StoredRecord,
+    Damage, Durability, Engine, EngineOptions, Record, Side, StoredRecord,
     error::{EngineError, Result},
     live::parse_description,
     prints::Prints,
@@ -155,7 +155,7 @@ fn encode_again(
         // Their entries were not copied: they are made of the records again.
         for index in engine.indexes(&name)? {
             engine.drop_index(&name, &index.spec.field)?;
-            engine.create_index(&name, &index.spec, &Patience::endless())?;
+            engine.create_index(&name, &index.spec)?;
         }
         let mut records = records.into_iter().map(|stored| Record {
             id: stored.id,

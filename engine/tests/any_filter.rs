@@ -8,8 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use moiety_chem::{Molecule, Pattern, PatternStereo, Structure};
 use moiety_engine::{
-    Accuracy, Bound, Engine, FieldType, Filter, IndexSpec, Patience, Query, Record, SearchRequest,
-    Side,
+    Accuracy, Bound, Engine, FieldType, Filter, IndexSpec, Query, Record, SearchRequest, Side,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -290,7 +289,7 @@ proptest! {
         let dir = tempfile::tempdir().unwrap();
         let engine = engine(dir.path());
         for spec in &before {
-            engine.create_index(NAME, spec, &Patience::endless()).unwrap();
+            engine.create_index(NAME, spec).unwrap();
         }
         let mut model = BTreeMap::new();
         for (key, seed) in written {
@@ -306,7 +305,7 @@ proptest! {
             model.remove(&id);
         }
         for spec in &after {
-            let made = engine.create_index(NAME, spec, &Patience::endless());
+            let made = engine.create_index(NAME, spec);
             prop_assert_eq!(made.is_ok(), !before.contains(spec));
         }
         for at in dropped {

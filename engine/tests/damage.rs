@@ -10,8 +10,8 @@ use std::{
 };
 
 use moiety_engine::{
-    Access, Engine, EngineError, EngineOptions, FieldType, Filter, Patience, Query, Record,
-    SearchRequest, Side, repair,
+    Access, Engine, EngineError, EngineOptions, FieldType, Filter, Query, Record, SearchRequest,
+    Side, repair,
 };
 
 mod fixture;
@@ -60,8 +60,8 @@ impl Harm {
 /// Three tables a family, blobs, and a log with the last records; with what passes each filter.
 fn filled(dir: &Path) -> (BTreeMap<String, Record>, Passing) {
     let engine = engine(dir);
-    engine.create_index(NAME, &spec("n", FieldType::Integer), &Patience::endless()).unwrap();
-    engine.create_index(NAME, &spec("even", FieldType::Bool), &Patience::endless()).unwrap();
+    engine.create_index(NAME, &spec("n", FieldType::Integer)).unwrap();
+    engine.create_index(NAME, &spec("even", FieldType::Bool)).unwrap();
     let mut records = BTreeMap::new();
     for n in 0..RECORDS {
         let record = long_record(n);

@@ -285,7 +285,7 @@ fn data_of_every_format_opens_as_it_was() {
     let alike = |n: u64| long_record(n).molecule == long_record(0).molecule;
     let expected = (0..12).filter(|n| *n != 4 && alike(*n)).count() as u64;
     assert_eq!(engine.count(NAME, Some(&solvent)).unwrap(), expected);
-    engine.create_index(NAME, &spec("n", FieldType::Integer), &Patience::endless()).unwrap();
+    engine.create_index(NAME, &spec("n", FieldType::Integer)).unwrap();
     assert_eq!(engine.count(NAME, Some(&solvent)).unwrap(), expected);
     assert_eq!(engine.list_snapshots().unwrap(), []);
 }

@@ -7,7 +7,7 @@ use std::{collections::HashSet, path::Path};
 use moiety_chem::Structure;
 use moiety_engine::{
     AccessPath, Accuracy, Engine, EngineError, ErrorKind, ExplainRequest, FieldType, Filter,
-    IndexState, LevelWeights, Patience, Query, Record, SearchRequest, Side, Strategy as Found,
+    IndexState, LevelWeights, Query, Record, SearchRequest, Side, Strategy as Found,
 };
 use serde_json::json;
 
@@ -44,9 +44,7 @@ fn the_same_set_by_different_predicates_gives_the_same_hits_with_and_without_ind
         let dir = tempfile::tempdir().unwrap();
         let engine = engine(dir.path());
         if indexed {
-            specs.iter().for_each(|spec| {
-                drop(engine.create_index(NAME, spec, &Patience::endless()).unwrap())
-            });
+            specs.iter().for_each(|spec| drop(engine.create_index(NAME, spec).unwrap()));
         }
         let records = (0..600u64).map(|n| {
             let kind = if n.is_multiple_of(2) { "an even number" } else { "an odd one" };
@@ -80,7 +78,7 @@ fn the_same_set_by_different_predicates_gives_the_same_hits_with_and_without_ind
 /// 6,000 records of which one in a thousand has each number, once with an index and once without.
 fn shared_out(dir: &Path) -> Engine {
     let engine = engine(dir);
-    engine.create_index(NAME, &spec("share", FieldType::Integer), &Patience::endless()).unwrap();
+    engine.create_index(NAME, &spec("share", FieldType::Integer)).unwrap();
     let share = |n: u64| n.wrapping_mul(2_654_435_761) % 1_000;
     let records: Vec<Record> = (0..6_000)
         .map(|n| Record {
@@ -158,7 +156,7 @@ fn recall_holds_at_every_selectivity() {
 fn the_plan_says_which_index_answered_and_the_explanation_what_holds() {
     let dir = tempfile::tempdir().unwrap();
     let engine = engine(dir.path());
-    engine.create_index(NAME, &spec("n", FieldType::Integer), &Patience::endless()).unwrap();
+    engine.create_index(NAME, &spec("n", FieldType::Integer)).unwrap();
     let records = (0..200).map(|n| Record {
         molecule: Some(Structure::Smiles(MOLECULES[n as usize % 10].into())),
         ..text_record(n)
@@ -195,15 +193,11 @@ fn an_index_refuses_values_of_another_type_and_lives_through_reopening() {
     let dir = tempfile::tempdir().unwrap();
     let first = engine(dir.path());
     put(&first, (0..30).map(text_record).collect());
-    let wrong = first
-        .create_index(NAME, &spec("even", FieldType::Keyword), &Patience::endless())
-        .unwrap_err();
+    let wrong = first.create_index(NAME, &spec("even", FieldType::Keyword)).unwrap_err();
     assert_eq!(wrong.kind(), ErrorKind::Invalid);
     assert!(wrong.to_string().contains("r00000") && wrong.to_string().contains("true"), "{wrong}");
     assert!(first.indexes(NAME).unwrap().is_empty(), "what could not be made is gone");
-    let made = first
-        .create_index(NAME, &spec("payload.n", FieldType::Integer), &Patience::endless())
-        .unwrap();
+    let made = first.create_index(NAME, &spec("payload.n", FieldType::Integer)).unwrap();
     assert_eq!((made.spec.field.as_str(), made.state), ("n", IndexState::Ready));
     let misfit = Record { payload: payload(json!({"n": "many"})), ..text_record(5) };
     let outcomes = first.upsert(NAME, vec![text_record(40), misfit, text_record(41)]).unwrap();
@@ -238,9 +232,7 @@ fn an_index_is_made_while_writers_write() {
                 engine.delete(NAME, &[format!("r{:05}", n * 3 + 1)]).unwrap();
             }
         });
-        scope.spawn(|| {
-            engine.create_index(NAME, &spec("n", FieldType::Integer), &Patience::endless()).unwrap()
-        });
+        scope.spawn(|| engine.create_index(NAME, &spec("n", FieldType::Integer)).unwrap());
     });
     for (filter, expected) in [("n >= 10000", 150), ("n < 2000", 1_700), ("has(n)", 2_000)] {
         let filter = Filter::parse(filter).unwrap();

@@ -197,7 +197,7 @@ fn toggle_index(engine: &Engine, at: usize) {
     if there {
         engine.drop_index(NAME, field).unwrap();
     } else {
-        engine.create_index(NAME, &spec, &Patience::endless()).unwrap();
+        engine.create_index(NAME, &spec).unwrap();
     }
 }
 

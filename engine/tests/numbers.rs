@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops where something fails")]
 
-use moiety_engine::{Engine, FieldType, Filter, Patience, Record};
+use moiety_engine::{Engine, FieldType, Filter, Record};
 use serde_json::{Map, Value, json};
 
 mod fixture;
@@ -49,7 +49,7 @@ fn check(engine: &Engine) {
 fn doubles_come_back_bit_for_bit_and_filters_of_the_same_digits_find_them() {
     let dir = tempfile::tempdir().unwrap();
     let engine = engine(dir.path());
-    engine.create_index(NAME, &spec("indexed", FieldType::Float), &Patience::endless()).unwrap();
+    engine.create_index(NAME, &spec("indexed", FieldType::Float)).unwrap();
     let record = |(n, digits): (usize, &&str)| {
         // Through the digits, as an import of JSON lines does.
         let json = format!(r#"{{"plain": {digits}, "indexed": {digits}}}"#);

@@ -24,7 +24,7 @@ const LAST_LOOKS: usize = 24;
 type Call = fn(&Engine, &Patience) -> Result<(), EngineError>;
 
 /// Calls that take long, each with the least number of looks that shows that it looks within its loops.
-const CALLS: [(&str, Call, usize); 14] = [
+const CALLS: [(&str, Call, usize); 13] = [
     ("search", |engine, patience| search(engine, None, patience), 6),
     ("indexed search", |engine, patience| search(engine, Some("n >= 10"), patience), 6),
     ("plain search", |engine, patience| search(engine, Some("plain >= 10"), patience), 100),
@@ -37,7 +37,6 @@ const CALLS: [(&str, Call, usize); 14] = [
     ("encode texts", encode_texts, 10),
     ("create a snapshot", create_snapshot, 10),
     ("verify a snapshot", verify_snapshot, 10),
-    ("index", index, RECORDS as usize / 500),
     ("rebuild", rebuild, 20),
 ];
 /// A snapshot that is there.
@@ -102,16 +101,6 @@ fn verify_snapshot(engine: &Engine, patience: &Patience) -> Result<(), EngineErr
     engine.verify_snapshot(SNAPSHOT, patience).map(drop)
 }
 
-fn index(engine: &Engine, patience: &Patience) -> Result<(), EngineError> {
-    let before = engine.indexes(NAME)?;
-    let made = engine.create_index(NAME, &spec("extra", FieldType::Integer), patience);
-    if made.is_ok() {
-        engine.drop_index(NAME, "extra")?;
-    }
-    assert_eq!(engine.indexes(NAME)?, before);
-    made.map(drop)
-}
-
 fn rebuild(engine: &Engine, patience: &Patience) -> Result<(), EngineError> {
     let rebuilt = engine.rebuild(NAME, patience);
     assert_eq!(engine.stats(NAME)?.texts.vectors, RECORDS);
@@ -129,7 +118,7 @@ fn after(engine: &Engine, call: Call, looks: usize) -> (Result<(), EngineError>,
 
 fn filled(dir: &std::path::Path) -> Engine {
     let engine = engine(dir);
-    engine.create_index(NAME, &spec("n", FieldType::Integer), &Patience::endless()).unwrap();
+    engine.create_index(NAME, &spec("n", FieldType::Integer)).unwrap();
     let record = |n: u64| Record {
         molecule: Some(Structure::Smiles(MOLECULES[n as usize % MOLECULES.len()].into())),
         text: Some(text(n)),

@@ -118,7 +118,7 @@ fn one_collection_is_restored_under_another_name() {
 fn field_indexes_and_fingerprints_come_back_with_a_snapshot() {
     let dir = tempfile::tempdir().unwrap();
     let engine = engine(dir.path());
-    engine.create_index(NAME, &spec("n", FieldType::Integer), &Patience::endless()).unwrap();
+    engine.create_index(NAME, &spec("n", FieldType::Integer)).unwrap();
     put(&engine, (0..80).map(full_record).collect());
     let filters = ["n < 20", "similar('CCO', 0.3)", "smarts('c1ccccc1') and n >= 30"];
     let counts = |engine: &Engine, name: &str| {

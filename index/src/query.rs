@@ -69,8 +69,7 @@ impl HnswIndex {
             {
                 let mut nearest = state.tail.scan_all(&query, k, asked);
                 found.into_iter().for_each(|neighbor| nearest.push(neighbor));
-                // Of the young one few pass, and a walk to all of them is no shorter than a scan.
-                let of_young = young.iter().map(|young| scan::one(young, &query, k, asked));
+                let of_young = young.iter().map(|young| search_young(young, &query, &params));
                 let neighbors = of_young.fold(nearest, Nearest::merge).into_sorted();
                 return go_on.finished(Found { neighbors, exact: false, stopped_early: false });
             }
@@ -138,6 +137,21 @@ impl HnswIndex {
             width *= WIDEN;
         }
         None
+    }
+}
+
+/// The k nearest that pass of a young graph: by a walk where so many pass that it is shorter than a scan.
+fn search_young(young: &Frozen, query: &[f32], params: &FilteredParams<'_>) -> Nearest {
+    let passing = (young.nodes() as f32 * params.pass_rate) as usize;
+    let is_short = params.ef.max(params.k).saturating_mul(EXACT_SHARE) < passing;
+    let walk = || admit::search(young, query, &Admission::of(params, young.nodes()));
+    match is_short.then(walk).flatten() {
+        None => scan::one(young, query, params.k, (Some(params.accept), params.go_on)),
+        Some(found) => {
+            let mut nearest = Nearest::new(params.k);
+            found.into_iter().for_each(|neighbor| nearest.push(neighbor));
+            nearest
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The `Collections` service.
 
-use moiety_engine::{Engine, Patience};
+use moiety_engine::Engine;
 use moiety_proto::v1::{self as wire, collections_server::Collections};
 use tonic::{Request, Response, Status};
 
@@ -65,7 +65,7 @@ impl Collections for CollectionsService {
         &self,
         request: Request<wire::CreateIndexRequest>,
     ) -> Result<Response<wire::CreateIndexResponse>, Status> {
-        self.edge.answer_patiently(request, create_index).await
+        self.edge.answer(request, create_index).await
     }
 
     async fn drop_index(
@@ -153,12 +153,10 @@ fn create_index(
     engine: &Engine,
     request: wire::CreateIndexRequest,
     clock: &Clock,
-    patience: &Patience,
 ) -> Result<wire::CreateIndexResponse, Status> {
     let collection = named(&request.collection, "collection")?;
     let spec = index_from_wire(request.index.unwrap_or_default(), "index")?;
-    let made =
-        engine.create_index(collection, &spec, patience).map_err(|error| engine_status(&error))?;
+    let made = engine.create_index(collection, &spec).map_err(|error| engine_status(&error))?;
     Ok(wire::CreateIndexResponse {
         index: Some(index_status_to_wire(made)),
         info: clock.info(engine, Vec::new()),
