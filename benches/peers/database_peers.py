@@ -91,7 +91,7 @@ class Lance:
     def search(self, query, below):
         # Four times as many by their codes, then in full precision, as the others.
         asked = self.rows.search(query).distance_type("cosine").ef(EF).refine_factor(4).limit(K)
-        asked = asked.disable_scoring_autoprojection().select(["id"])
+        asked = asked.select(["id", "_distance"])
         if below < 1_000:
             asked = asked.where(f"share < {below}", prefilter=True)
         return asked.to_arrow()["id"].to_pylist()
