@@ -110,18 +110,14 @@ fn data(args: &Args) -> Result<(Rows, Rows), Box<dyn Error>> {
         let mut source = Clusters::new(args.seed, DIM, (args.count / 100).max(1));
         return Ok((source.vectors(wanted), source.vectors(args.queries)));
     };
-    let mut vectors = npy::read_f32(file)?;
-    let mut queries = match &args.query_vectors {
-        Some(file) => npy::read_f32(file)?,
-        None => vectors.split_off(vectors.len().saturating_sub(args.queries)),
-    };
+    let (mut vectors, queries) =
+        npy::read_with_queries(file, args.query_vectors.as_deref(), args.queries)?;
     if vectors.len() < wanted {
         return Err(
             format!("{} has {} rows, needed are {wanted}", file.display(), vectors.len()).into()
         );
     }
     vectors.truncate(wanted);
-    queries.truncate(args.queries);
     Ok((vectors, queries))
 }
 

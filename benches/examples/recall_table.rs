@@ -178,13 +178,7 @@ fn data(args: &Args) -> Result<(Rows, Rows), Box<dyn Error>> {
         let mut source = Clusters::new(args.seed, args.dim, (args.count / 100).max(1));
         return Ok((source.vectors(args.count), source.vectors(args.queries)));
     };
-    let mut vectors = npy::read_f32(file)?;
-    let mut queries = match &args.query_vectors {
-        Some(file) => npy::read_f32(file)?,
-        None => vectors.split_off(vectors.len().saturating_sub(args.queries)),
-    };
-    queries.truncate(args.queries);
-    Ok((vectors, queries))
+    Ok(npy::read_with_queries(file, args.query_vectors.as_deref(), args.queries)?)
 }
 
 /// An index with one graph of all but some late vectors, and the seconds that the graph took.
