@@ -30,6 +30,9 @@ bench-churn *options: (_example "churn_table" options)
 # Tanimoto search beside FPSim2 and the memory's own speed
 bench-tanimoto molecules: (_example "tanimoto_table" molecules)
 
+# Import, opening, memory, search and filters beside Chroma and LanceDB
+bench-database *options: (_example "database_table" options)
+
 # Import of many SMILES, then queries in words by stage
 bench-scale molecules queries *options: (_example "scale_table" molecules queries options)
 
