@@ -11,7 +11,12 @@ use std::{
 };
 
 use clap::Parser;
-use moiety_benches::{npy, peers, table::table, vectors::Clusters};
+use moiety_benches::{
+    npy::{self, Rows},
+    peers,
+    table::table,
+    vectors::Clusters,
+};
 use moiety_index::{GoOn, HnswConfig, HnswIndex, Metric, SearchParams};
 use rayon::prelude::*;
 use serde_json::Value;
@@ -46,8 +51,6 @@ struct Args {
     #[arg(long, default_value_t = 11)]
     seed: u64,
 }
-
-type Rows = Vec<Vec<f32>>;
 
 /// What an index showed: seconds that the replacing took, and recall at each width, replaced and fresh.
 struct Outcome {

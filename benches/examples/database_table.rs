@@ -15,7 +15,12 @@ use std::{
 };
 
 use clap::Parser;
-use moiety_benches::{npy, peers::Session, table::quantile, table::table, vectors::Clusters};
+use moiety_benches::{
+    npy::{self, Rows},
+    peers::Session,
+    table::{quantile, table},
+    vectors::Clusters,
+};
 use moiety_chem::Molecule;
 use moiety_encoder::{Encoder, EncoderError, Encoding, Extent, Level, ModelInfo};
 use moiety_engine::{
@@ -57,7 +62,6 @@ struct Args {
 }
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
-type Rows = Vec<Vec<f32>>;
 
 /// Gives the vectors that it was made with: a text is the number of one.
 struct Given {

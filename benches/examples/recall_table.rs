@@ -13,7 +13,13 @@ use std::{
 
 use clap::{Parser, ValueEnum};
 use hnsw_rs::prelude::{Distance, Hnsw, Neighbour};
-use moiety_benches::{curve::Curve, npy, peers::Session, table::table, vectors::Clusters};
+use moiety_benches::{
+    curve::Curve,
+    npy::{self, Rows},
+    peers::Session,
+    table::table,
+    vectors::Clusters,
+};
 use moiety_index::{Builder, GoOn, HnswConfig, HnswIndex, Metric, SearchParams};
 use rayon::{ThreadPool, ThreadPoolBuilder, prelude::*};
 use serde_json::{Value, json};
@@ -169,8 +175,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     Ok(())
 }
-
-type Rows = Vec<Vec<f32>>;
 
 /// Vectors and queries.
 fn data(args: &Args) -> Result<(Rows, Rows), Box<dyn Error>> {

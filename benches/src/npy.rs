@@ -8,6 +8,9 @@ use std::{
 
 use crate::{BenchError, error::at};
 
+/// Vectors, each with its numbers.
+pub type Rows = Vec<Vec<f32>>;
+
 /// Writes rows of equal length as `float32`.
 pub fn write_f32(path: &Path, rows: &[Vec<f32>]) -> Result<(), BenchError> {
     let numbers = rows.iter().flatten().map(|x| x.to_le_bytes());
@@ -21,7 +24,7 @@ pub fn write_i64(path: &Path, rows: &[Vec<i64>]) -> Result<(), BenchError> {
 }
 
 /// Reads rows of `float32`.
-pub fn read_f32(path: &Path) -> Result<Vec<Vec<f32>>, BenchError> {
+pub fn read_f32(path: &Path) -> Result<Rows, BenchError> {
     let file = File::open(path).map_err(at(path))?;
     read(&mut BufReader::new(file)).map_err(at(path))
 }
@@ -31,7 +34,7 @@ pub fn read_with_queries(
     vectors: &Path,
     queries: Option<&Path>,
     count: usize,
-) -> Result<(Vec<Vec<f32>>, Vec<Vec<f32>>), BenchError> {
+) -> Result<(Rows, Rows), BenchError> {
     let mut vectors = read_f32(vectors)?;
     let mut queries = match queries {
         Some(file) => read_f32(file)?,
@@ -42,7 +45,7 @@ pub fn read_with_queries(
 }
 
 /// Format 1.0 has two bytes for the length of the dictionary, later ones have four.
-fn read(file: &mut impl Read) -> io::Result<Vec<Vec<f32>>> {
+fn read(file: &mut impl Read) -> io::Result<Rows> {
     let invalid = |reason: &str| io::Error::new(io::ErrorKind::InvalidData, reason.to_owned());
     let mut start = [0; 8];
     file.read_exact(&mut start)?;
