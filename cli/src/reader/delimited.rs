@@ -17,13 +17,20 @@ pub(super) fn rows(
     columns: &Columns,
     stem: String,
 ) -> Result<Rows> {
+    // Of CR and LF the crate counts the LF to the next line, so that lines would have the number of those before them.
+    let terminator = csv::Terminator::Any(b'\n');
+    let mut builder = csv::ReaderBuilder::new();
     let mut reader =
-        csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(input);
+        builder.delimiter(delimiter).terminator(terminator).flexible(true).from_reader(input);
     let header = reader
         .byte_headers()
         .map_err(|e| CliError::Usage(format!("cannot read the header: {e}")))?;
     let header: Vec<String> =
         header.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
+    if header.iter().any(|name| name.contains('\r') && !name.contains('\n')) {
+        let remedy = "lines end with CR alone; convert the file: tr '\\r' '\\n'";
+        return Err(CliError::Usage(remedy.into()));
+    }
     let layout = Layout::find(header, columns)?;
     Ok(Box::new(Table { reader, layout, stem, last_line: 1, failed: false }))
 }
@@ -45,13 +52,17 @@ impl Iterator for Table {
             return None;
         }
         let mut cells = csv::ByteRecord::new();
-        match self.reader.read_byte_record(&mut cells) {
-            Ok(true) => Some(self.row(&cells)),
-            Ok(false) => None,
-            Err(e) => {
-                self.failed = true;
-                let reason = format!("reading stopped: {e}");
-                Some(Err(Reject { line: self.last_line + 1, reason }))
+        loop {
+            match self.reader.read_byte_record(&mut cells) {
+                // A line of CR and LF alone; one of LF alone is passed over by the crate.
+                Ok(true) if cells.len() == 1 && &cells[0] == b"\r" => {}
+                Ok(true) => return Some(self.row(&without_cr(cells))),
+                Ok(false) => return None,
+                Err(e) => {
+                    self.failed = true;
+                    let reason = format!("reading stopped: {e}");
+                    return Some(Err(Reject { line: self.last_line + 1, reason }));
+                }
             }
         }
     }
@@ -70,6 +81,15 @@ impl Table {
         })?;
         Ok(Row { line, record: self.layout.record(&cells, line, &self.stem) })
     }
+}
+
+/// Without the CR before the LF of its line.
+fn without_cr(cells: csv::ByteRecord) -> csv::ByteRecord {
+    let last = cells.iter().next_back().and_then(|last| last.strip_suffix(b"\r"));
+    let Some(last) = last else { return cells };
+    let mut stripped: csv::ByteRecord = cells.iter().take(cells.len() - 1).chain([last]).collect();
+    stripped.set_position(cells.position().cloned());
+    stripped
 }
 
 /// Which column holds what.
@@ -196,6 +216,22 @@ mod tests {
     fn read(table: &'static str) -> Vec<std::result::Result<Row, Reject>> {
         let input = Box::new(table.as_bytes());
         rows(input, b',', &Columns::default(), "t".into()).expect("header").collect()
+    }
+
+    #[test]
+    fn lines_that_end_with_cr_and_lf_are_counted_as_others_and_leave_no_cr() {
+        let rows = read("id,smiles,text\r\na,CCO,x\r\n\r\nb,CC,\"two\r\nlines\"\r\nc,C\r\nd,CN,y");
+        let lines = rows.iter().map(|row| row.as_ref().map_or_else(|r| r.line, |row| row.line));
+        assert_eq!(lines.collect::<Vec<_>>(), [2, 4, 6, 7]);
+        assert!(rows[2].is_err());
+        for (at, expected) in [(0, "x"), (1, "two\r\nlines"), (3, "y")] {
+            let text = rows[at].as_ref().expect("row").record.text.as_deref();
+            assert_eq!(text, Some(expected), "{at}");
+        }
+        let old = Box::new(&b"id,smiles\ra,CCO\r"[..]);
+        let old = super::rows(old, b',', &Columns::default(), "t".into()).err();
+        let old = old.expect("lines that end with CR alone");
+        assert!(old.to_string().contains("convert"), "{old}");
     }
 
     #[test]
