@@ -160,7 +160,7 @@ async fn work_for_a_client_that_has_gone_ends_and_its_place_is_free() {
         gate.someone_waits().await;
         call.abort();
         while served.client.query(asks_text("a dye")).await.is_err() {
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            tokio::time::sleep(Duration::from_millis(300)).await;
             gate.let_one();
         }
         assert!(gate.came() < CHUNKS, "importing {importing}: all {CHUNKS} chunks were encoded");
