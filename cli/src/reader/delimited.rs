@@ -1,6 +1,6 @@
 //! CSV and TSV with a header: one column is the structure, one the text, one the identifier, the rest is payload.
 
-use std::io::BufRead;
+use std::io::{BufRead, Read};
 
 use moiety_rpc::wire;
 use serde_json::{Map, Value};
@@ -20,11 +20,11 @@ pub(super) fn rows(
     // Of CR and LF the crate counts the LF to the next line, so that lines would have the number of those before them.
     let terminator = csv::Terminator::Any(b'\n');
     let mut builder = csv::ReaderBuilder::new();
-    let mut reader =
-        builder.delimiter(delimiter).terminator(terminator).flexible(true).from_reader(input);
-    let header = reader
-        .byte_headers()
-        .map_err(|e| CliError::Usage(format!("cannot read the header: {e}")))?;
+    builder.delimiter(delimiter).terminator(terminator).flexible(true).has_headers(false);
+    let mut reader = builder.from_reader(input);
+    let header = next_record(&mut reader)
+        .map_err(|e| CliError::Usage(format!("cannot read the header: {e}")))?
+        .unwrap_or_default();
     let header: Vec<String> =
         header.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
     if header.iter().any(|name| name.contains('\r') && !name.contains('\n')) {
@@ -51,18 +51,12 @@ impl Iterator for Table {
         if self.failed {
             return None;
         }
-        let mut cells = csv::ByteRecord::new();
-        loop {
-            match self.reader.read_byte_record(&mut cells) {
-                // A line of CR and LF alone; one of LF alone is passed over by the crate.
-                Ok(true) if cells.len() == 1 && &cells[0] == b"\r" => {}
-                Ok(true) => return Some(self.row(&without_cr(cells))),
-                Ok(false) => return None,
-                Err(e) => {
-                    self.failed = true;
-                    let reason = format!("reading stopped: {e}");
-                    return Some(Err(Reject { line: self.last_line + 1, reason }));
-                }
+        match next_record(&mut self.reader) {
+            Ok(cells) => cells.map(|cells| self.row(&cells)),
+            Err(e) => {
+                self.failed = true;
+                let reason = format!("reading stopped: {e}");
+                Some(Err(Reject { line: self.last_line + 1, reason }))
             }
         }
     }
@@ -83,13 +77,23 @@ impl Table {
     }
 }
 
-/// Without the CR before the LF of its line.
-fn without_cr(cells: csv::ByteRecord) -> csv::ByteRecord {
-    let last = cells.iter().next_back().and_then(|last| last.strip_suffix(b"\r"));
-    let Some(last) = last else { return cells };
-    let mut stripped: csv::ByteRecord = cells.iter().take(cells.len() - 1).chain([last]).collect();
-    stripped.set_position(cells.position().cloned());
-    stripped
+/// The next record, without the CR before its LF. A line of CR and LF alone is passed over, as the crate does one of LF.
+fn next_record(reader: &mut csv::Reader<impl Read>) -> csv::Result<Option<csv::ByteRecord>> {
+    let mut cells = csv::ByteRecord::new();
+    while reader.read_byte_record(&mut cells)? {
+        let last = cells.iter().next_back().and_then(|last| last.strip_suffix(b"\r"));
+        match last {
+            None => return Ok(Some(cells)),
+            Some([]) if cells.len() == 1 => {}
+            Some(last) => {
+                let others = cells.iter().take(cells.len() - 1);
+                let mut stripped: csv::ByteRecord = others.chain([last]).collect();
+                stripped.set_position(cells.position().cloned());
+                return Ok(Some(stripped));
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// Which column holds what.
@@ -228,6 +232,8 @@ mod tests {
             let text = rows[at].as_ref().expect("row").record.text.as_deref();
             assert_eq!(text, Some(expected), "{at}");
         }
+        let late = read("\r\nid,smiles\r\na,CCO\r\n");
+        assert_eq!(late[0].as_ref().map(|row| row.line), Ok(3));
         let old = Box::new(&b"id,smiles\ra,CCO\r"[..]);
         let old = super::rows(old, b',', &Columns::default(), "t".into()).err();
         let old = old.expect("lines that end with CR alone");
