@@ -3,19 +3,14 @@
 
 #![allow(clippy::print_stdout, reason = "it prints tables")]
 
-use std::{
-    collections::HashSet,
-    error::Error,
-    path::{Path, PathBuf},
-    time::Instant,
-};
+use std::{collections::HashSet, error::Error, path::Path, time::Instant};
 
 use clap::Parser;
 use moiety_benches::{
+    data::Data,
     npy::{self, Rows},
     peers,
     table::table,
-    vectors::Clusters,
 };
 use moiety_index::{GoOn, HnswConfig, HnswIndex, Metric, SearchParams};
 use rayon::prelude::*;
@@ -27,18 +22,13 @@ const DIM: usize = 256;
 
 /// Replaces every second vector, step by step, and compares the graph with a fresh one.
 #[derive(Parser)]
+#[command(
+    mut_arg("count", |count| count.help("Vectors that live at any time")),
+    mut_arg("vectors", |file| file.help("Vectors of a file: rows of float32 (.npy), one and a half times as many as live"))
+)]
 struct Args {
-    /// Vectors that live at any time
-    #[arg(long, default_value_t = 20_000)]
-    count: usize,
-    /// Vectors of a file: rows of float32 (.npy), one and a half times as many as live; made up without it
-    #[arg(long)]
-    vectors: Option<PathBuf>,
-    /// Queries of a file; without it, made up or the last vectors
-    #[arg(long)]
-    query_vectors: Option<PathBuf>,
-    #[arg(long, default_value_t = 1_000)]
-    queries: usize,
+    #[command(flatten)]
+    data: Data,
     /// Steps in which half of the vectors are replaced
     #[arg(long, default_value_t = 10)]
     steps: usize,
@@ -48,8 +38,6 @@ struct Args {
     /// Leave the peers out
     #[arg(long)]
     alone: bool,
-    #[arg(long, default_value_t = 11)]
-    seed: u64,
 }
 
 /// What an index showed: seconds that the replacing took, and recall at each width, replaced and fresh.
@@ -61,29 +49,29 @@ struct Outcome {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args = Args::parse();
-    let (vectors, queries) = data(&args)?;
-    let half = args.count / 2;
+    let (vectors, queries) = data(&args.data)?;
+    let half = args.data.count / 2;
     println!(
         "{} vectors of {} numbers, {half} of them replaced in {} steps; {} queries, k {K}, M 16, ef_construction 100\n",
-        args.count,
+        args.data.count,
         vectors[0].len(),
         args.steps,
         queries.len()
     );
-    let churned = filled((0..).zip(&vectors[..args.count]))?;
+    let churned = filled((0..).zip(&vectors[..args.data.count]))?;
     let begin = Instant::now();
     for step in steps(half, args.steps) {
         for at in step.clone() {
             churned.remove(2 * at as u64);
         }
         for at in step {
-            churned.insert((args.count + at) as u64, &vectors[args.count + at])?;
+            churned.insert((args.data.count + at) as u64, &vectors[args.data.count + at])?;
         }
         churned.finish_graph();
     }
     let churn_s = begin.elapsed().as_secs_f64();
-    let live = |at: &usize| *at >= args.count || at % 2 == 1 || at / 2 >= half;
-    let live = (0..args.count + half).filter(live);
+    let live = |at: &usize| *at >= args.data.count || at % 2 == 1 || at / 2 >= half;
+    let live = (0..args.data.count + half).filter(live);
     let fresh = filled(live.map(|at| (at as u64, &vectors[at])))?;
     let truth = search(&fresh, &queries, None)?;
     let recalls: Result<Vec<(f64, f64)>, Box<dyn Error>> = args
@@ -107,18 +95,11 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// One and a half times as many vectors as live, and queries.
-fn data(args: &Args) -> Result<(Rows, Rows), Box<dyn Error>> {
-    let wanted = args.count + args.count / 2;
-    let Some(file) = &args.vectors else {
-        let mut source = Clusters::new(args.seed, DIM, (args.count / 100).max(1));
-        return Ok((source.vectors(wanted), source.vectors(args.queries)));
-    };
-    let (mut vectors, queries) =
-        npy::read_with_queries(file, args.query_vectors.as_deref(), args.queries)?;
+fn data(data: &Data) -> Result<(Rows, Rows), Box<dyn Error>> {
+    let wanted = data.count + data.count / 2;
+    let (mut vectors, queries) = data.rows(wanted, DIM)?;
     if vectors.len() < wanted {
-        return Err(
-            format!("{} has {} rows, needed are {wanted}", file.display(), vectors.len()).into()
-        );
+        return Err(format!("there are {} vectors, needed are {wanted}", vectors.len()).into());
     }
     vectors.truncate(wanted);
     Ok((vectors, queries))
@@ -176,7 +157,7 @@ fn of_peers(
     npy::write_f32(&file("vectors.npy"), vectors)?;
     npy::write_f32(&file("queries.npy"), queries)?;
     npy::write_i64(&file("truth.npy"), truth)?;
-    let (count, steps) = (args.count.to_string(), args.steps.to_string());
+    let (count, steps) = (args.data.count.to_string(), args.steps.to_string());
     let widths: Vec<String> = args.ef.iter().map(usize::to_string).collect();
     let widths = widths.join(",");
     let options = ["--count", &count, "--steps", &steps, "--ef", &widths];

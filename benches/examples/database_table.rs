@@ -16,10 +16,10 @@ use std::{
 
 use clap::Parser;
 use moiety_benches::{
+    data::Data,
     npy::{self, Rows},
     peers::Session,
     table::{quantile, table},
-    vectors::Clusters,
 };
 use moiety_chem::Molecule;
 use moiety_encoder::{Encoder, EncoderError, Encoding, Extent, Level, ModelInfo};
@@ -32,33 +32,24 @@ use serde_json::{Value, json};
 const NAME: &str = "vectors";
 const K: usize = 10;
 const BATCH: usize = 1_000;
+/// Length of a made-up vector.
+const DIM: usize = 256;
 const PEERS: [&str; 2] = ["chroma", "lancedb"];
 /// A number from 0 to 999 goes with each vector; filters ask for those below one of these, the last for all.
 const BELOW: [i64; 5] = [1, 10, 100, 500, 1_000];
 
 /// Imports vectors here and there, opens them again, and searches them with and without filters.
 #[derive(Parser)]
+#[command(mut_arg("queries", |queries| queries.default_value("200")))]
 struct Args {
-    /// Made-up vectors
-    #[arg(long, default_value_t = 20_000)]
-    count: usize,
-    /// Vectors of a file instead: rows of float32 (.npy)
-    #[arg(long)]
-    vectors: Option<PathBuf>,
-    /// Queries of a file; without it the last vectors are taken out and asked for
-    #[arg(long)]
-    query_vectors: Option<PathBuf>,
-    /// Queries
-    #[arg(long, default_value_t = 200)]
-    queries: usize,
+    #[command(flatten)]
+    data: Data,
     /// Use the graph from so many vectors on
     #[arg(long, default_value_t = EngineOptions::default().exact_below)]
     exact_below: usize,
     /// Only opens the database in this folder, beside its queries: what the command runs to measure that in a process of its own
     #[arg(long, hide = true)]
     open: Option<PathBuf>,
-    #[arg(long, default_value_t = 11)]
-    seed: u64,
 }
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -123,7 +114,7 @@ fn main() -> Result<()> {
         println!("{}", opened(folder, args.exact_below)?);
         return Ok(());
     }
-    let (vectors, queries) = data(&args)?;
+    let (vectors, queries) = args.data.rows(args.data.count, DIM)?;
     println!(
         "{} vectors of {} numbers, batches of {BATCH}, {} queries, {K} hits\n",
         vectors.len(),
@@ -185,15 +176,6 @@ fn main() -> Result<()> {
     let header = ["open", "first answer, ms", "moiety's speed", "memory a vector, bytes"];
     println!("{}", table(&header, &opens));
     Ok(())
-}
-
-/// Vectors and queries.
-fn data(args: &Args) -> Result<(Rows, Rows)> {
-    let Some(file) = &args.vectors else {
-        let mut source = Clusters::new(args.seed, 256, (args.count / 100).max(1));
-        return Ok((source.vectors(args.count), source.vectors(args.queries)));
-    };
-    Ok(npy::read_with_queries(file, args.query_vectors.as_deref(), args.queries)?)
 }
 
 /// The number that goes with a vector, which has nothing to do with it.

@@ -6,20 +6,14 @@
 use std::{
     collections::HashSet,
     error::Error,
-    path::{Path, PathBuf},
+    path::Path,
     thread,
     time::{Duration, Instant},
 };
 
 use clap::{Parser, ValueEnum};
 use hnsw_rs::prelude::{Distance, Hnsw, Neighbour};
-use moiety_benches::{
-    curve::Curve,
-    npy::{self, Rows},
-    peers::Session,
-    table::table,
-    vectors::Clusters,
-};
+use moiety_benches::{curve::Curve, data::Data, npy, peers::Session, table::table};
 use moiety_index::{Builder, GoOn, HnswConfig, HnswIndex, Metric, SearchParams};
 use rayon::{ThreadPool, ThreadPoolBuilder, prelude::*};
 use serde_json::{Value, json};
@@ -39,18 +33,8 @@ const LATE: usize = 18;
 /// Compares the index with hnswlib, usearch and faiss.
 #[derive(Parser)]
 struct Args {
-    /// Made-up vectors in the index
-    #[arg(long, default_value_t = 20_000)]
-    count: usize,
-    /// Vectors of a file instead: rows of float32 (.npy)
-    #[arg(long)]
-    vectors: Option<PathBuf>,
-    /// Queries of a file; without it the last vectors are taken out and asked for
-    #[arg(long)]
-    query_vectors: Option<PathBuf>,
-    /// Queries; the recall is theirs together
-    #[arg(long, default_value_t = 1_000)]
-    queries: usize,
+    #[command(flatten)]
+    data: Data,
     /// Length of a made-up vector
     #[arg(long, default_value_t = 256)]
     dim: usize,
@@ -84,8 +68,6 @@ struct Args {
     /// Another row: the same vectors, of which as many came after the graph as it ever leaves beside it
     #[arg(long)]
     grown: bool,
-    #[arg(long, default_value_t = 11)]
-    seed: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
@@ -146,7 +128,7 @@ fn build_library(args: &Args, vectors: &[Vec<f32>]) -> (Library, f64) {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args = Args::parse();
-    let (vectors, queries) = data(&args)?;
+    let (vectors, queries) = args.data.rows(args.data.count, args.dim)?;
     let (index, build_s) = build(&args, &vectors, 0)?;
     let exact = SearchParams { k: K, ef: K, exact: true, accept: None, go_on: GoOn::ALWAYS };
     let all = ThreadPoolBuilder::new().build()?;
@@ -174,15 +156,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         bench.flat(peers.as_mut(), threads)?;
     }
     Ok(())
-}
-
-/// Vectors and queries.
-fn data(args: &Args) -> Result<(Rows, Rows), Box<dyn Error>> {
-    let Some(file) = &args.vectors else {
-        let mut source = Clusters::new(args.seed, args.dim, (args.count / 100).max(1));
-        return Ok((source.vectors(args.count), source.vectors(args.queries)));
-    };
-    Ok(npy::read_with_queries(file, args.query_vectors.as_deref(), args.queries)?)
 }
 
 /// An index with one graph of all but some late vectors, and the seconds that the graph took.
@@ -364,7 +337,7 @@ impl Bench {
             self.args.m,
             self.args.ef_construction,
             self.args.build_threads,
-            self.args.seed
+            self.args.data.seed
         );
     }
 

@@ -3,6 +3,7 @@
 
 pub mod corpus;
 pub mod curve;
+pub mod data;
 mod error;
 pub mod late;
 pub mod npy;

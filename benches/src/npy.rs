@@ -29,21 +29,6 @@ pub fn read_f32(path: &Path) -> Result<Rows, BenchError> {
     read(&mut BufReader::new(file)).map_err(at(path))
 }
 
-/// Vectors and so many queries, of a file each; without the second the last vectors are taken out and asked for.
-pub fn read_with_queries(
-    vectors: &Path,
-    queries: Option<&Path>,
-    count: usize,
-) -> Result<(Rows, Rows), BenchError> {
-    let mut vectors = read_f32(vectors)?;
-    let mut queries = match queries {
-        Some(file) => read_f32(file)?,
-        None => vectors.split_off(vectors.len().saturating_sub(count)),
-    };
-    queries.truncate(count);
-    Ok((vectors, queries))
-}
-
 /// Format 1.0 has two bytes for the length of the dictionary, later ones have four.
 fn read(file: &mut impl Read) -> io::Result<Rows> {
     let invalid = |reason: &str| io::Error::new(io::ErrorKind::InvalidData, reason.to_owned());
