@@ -119,7 +119,7 @@ fn what_validation_prefers_is_chosen() {
     let labels = planted.sizes();
     let candidates = [candidate(&[Block::Fingerprint], 0), candidate(&[Block::Descriptors], 0)];
     let choice =
-        choose(&planted.features, &labels, &planted.split, &candidates, (&CONFIG, &[1, 2]));
+        choose(&planted.features, &labels, &planted.split, &candidates, (&CONFIG, &[1, 2]), || ());
     let choice = choice.expect("choice");
     let best = choice.best(|_| true).expect("a trial");
     assert_eq!((&best.candidate, best.fits.len()), (&candidates[1], 2));

@@ -98,6 +98,5 @@ fn measure(
     }
     let result = SetResult::new(key, set, &measured, &found);
     result.save(&dir)?;
-    eprintln!("{}", result::line(&result));
     Ok(result)
 }

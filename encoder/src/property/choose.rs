@@ -40,7 +40,8 @@ impl Choice {
     }
 }
 
-/// Fits every candidate with every seed, and judges each by its mean on the validation rows.
+/// Fits every candidate with every seed, and judges each by its mean on the validation rows; `fitted` is called after
+/// each fit.
 ///
 /// # Errors
 /// No candidate or no seed, and whatever a fit can fail with.
@@ -50,6 +51,7 @@ pub fn choose(
     split: &Split,
     candidates: &[Candidate],
     (config, seeds): (&FitConfig, &[u64]),
+    fitted: impl Fn() + Sync,
 ) -> Result<Choice> {
     if candidates.is_empty() || seeds.is_empty() {
         return Err(EncoderError::Config("candidates and seeds must not be empty".into()));
@@ -61,6 +63,7 @@ pub fn choose(
     let fits: Result<Vec<Fit>> = runs
         .into_par_iter()
         .map(|(candidate, seed)| fit(features, labels, split, candidate, (config, seed)))
+        .inspect(|_| fitted())
         .collect();
     let fits = fits?;
     let trial = |(candidate, fits): (&Candidate, &[Fit])| {

@@ -8,6 +8,7 @@ mod columns;
 mod lbfgs;
 mod logistic;
 
+use indicatif::ProgressBar;
 use moiety_encoder::property::{Labels, Network, mean_over_tasks};
 use rayon::prelude::*;
 
@@ -32,6 +33,7 @@ pub(super) fn judge_on_test(set: &MeasuredSet, network: &Network) -> f64 {
 /// ECFP4 bits in a logistic or a ridge regression, task by task; the strength is that of the best validation metric.
 pub(super) fn linear(set: &MeasuredSet) -> Judged {
     let columns = Columns::bits_of(&set.features);
+    let bar = set.bar(STRENGTHS.len() * set.labels.tasks().len(), Way::Linear.name());
     let at = |strength: f64| {
         let fit = |task: usize| {
             let (places, y) = set.labels.measured(&set.split.train, task);
@@ -40,7 +42,8 @@ pub(super) fn linear(set: &MeasuredSet) -> Judged {
             fit_linear(&rows, &y, set.labels.kind(), strength)
         };
         let tasks = 0..set.labels.tasks().len();
-        let models: Vec<LinearModel> = tasks.into_par_iter().map(fit).collect();
+        let models = tasks.into_par_iter().map(fit).inspect(|_| bar.inc(1));
+        let models: Vec<LinearModel> = models.collect();
         let judge = |rows: &[usize]| {
             let scores = rows.iter().flat_map(|&row| models.iter().map(move |m| (m, row)));
             let scores: Vec<f32> = scores.map(|(m, row)| m.score(columns.bits(row))).collect();
@@ -55,6 +58,7 @@ pub(super) fn linear(set: &MeasuredSet) -> Judged {
             best = (validation, test, strength);
         }
     }
+    bar.finish_and_clear();
     let (validation, test, strength) = best;
     Judged { way: Way::Linear, chosen: format!("C = {strength}"), validation, test: vec![test] }
 }
@@ -68,13 +72,15 @@ pub(super) fn boosted(set: &MeasuredSet, way: Way, seeds: &[u64]) -> Judged {
         }
         _ => Columns::bits_of(&set.features),
     };
+    let bar = set.bar(seeds.len() * set.labels.tasks().len(), way.name());
     let (validation, test): (Vec<f64>, Vec<f64>) =
-        seeds.iter().map(|&seed| boosted_once(set, &columns, seed)).unzip();
+        seeds.iter().map(|&seed| boosted_once(set, &columns, seed, &bar)).unzip();
+    bar.finish_and_clear();
     let validation = validation.iter().sum::<f64>() / validation.len() as f64;
     Judged { way, chosen: String::new(), validation, test }
 }
 
-fn boosted_once(set: &MeasuredSet, columns: &Columns, seed: u64) -> (f64, f64) {
+fn boosted_once(set: &MeasuredSet, columns: &Columns, seed: u64, bar: &ProgressBar) -> (f64, f64) {
     let config = BoostConfig::default();
     let (validation, test) = (&set.split.validation, &set.split.test);
     let fit = |task: usize| {
@@ -88,8 +94,9 @@ fn boosted_once(set: &MeasuredSet, columns: &Columns, seed: u64) -> (f64, f64) {
         let scores = |rows: &[usize]| rows.iter().map(|&row| model.score(columns, row)).collect();
         (scores(validation), scores(test))
     };
-    let fits: Vec<(Vec<f32>, Vec<f32>)> =
-        (0..set.labels.tasks().len()).into_par_iter().map(fit).collect();
+    let tasks = 0..set.labels.tasks().len();
+    let fits = tasks.into_par_iter().map(fit).inspect(|_| bar.inc(1));
+    let fits: Vec<(Vec<f32>, Vec<f32>)> = fits.collect();
     let (on_validation, on_test): (Vec<_>, Vec<_>) = fits.into_iter().unzip();
     let judge = |rows: &[usize], by_task: &[Vec<f32>]| {
         let of = |at: usize| by_task.iter().map(move |scores| scores[at]);

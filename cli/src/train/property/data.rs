@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use indicatif::ProgressBar;
 use moiety_chem::{Molecule, ScaffoldStereo};
 use moiety_encoder::{
     Encoder,
@@ -20,6 +21,7 @@ const SHARES: (f64, f64) = (0.8, 0.1);
 
 /// A set ready for fitting.
 pub(super) struct MeasuredSet {
+    pub(super) name: String,
     /// As they stand in the file.
     pub(super) smiles: Vec<String>,
     pub(super) molecules: Vec<Molecule>,
@@ -57,13 +59,23 @@ impl MeasuredSet {
         let labels = Labels::new(set.kind, tasks, values)?;
         let (smiles, molecules): (Vec<_>, Vec<_>) =
             rows.into_iter().map(|row| (row.smiles, row.molecule)).unzip();
-        let bar = progress::bar(molecules.len() as u64, &set.name);
+        let bar = bar(&set.name, molecules.len(), "encoding");
         let references: Vec<&Molecule> = molecules.iter().collect();
         let features = Features::compute(encoder, &references, |done| bar.inc(done as u64))?;
         bar.finish_and_clear();
         let digest = digest(&std::fs::read(path).map_err(at(path))?);
-        Ok(Self { smiles, molecules, labels, features, split, digest, unread })
+        let name = set.name.clone();
+        Ok(Self { name, smiles, molecules, labels, features, split, digest, unread })
     }
+
+    /// A bar over the steps of some work on this set.
+    pub(super) fn bar(&self, steps: usize, what: &str) -> ProgressBar {
+        bar(&self.name, steps, what)
+    }
+}
+
+fn bar(set: &str, steps: usize, what: &str) -> ProgressBar {
+    progress::bar(steps as u64, &format!("{set}, {what}"))
 }
 
 /// Line, structure and labels of one row of the file.

@@ -90,13 +90,6 @@ impl SetResult {
     }
 }
 
-/// A set in one line.
-pub(super) fn line(result: &SetResult) -> String {
-    let shown = result.judged.iter().map(|j| format!("{} {}", j.way.name(), number(&j.summary())));
-    let shown: Vec<String> = shown.collect();
-    format!("{} ({}): {}", result.name, result.kind.metric(), shown.join(", "))
-}
-
 /// All sets in Markdown: test metrics, mean ± standard deviation over the seeds.
 pub(super) fn table(results: &[SetResult], fingerprint: &str) -> String {
     let ways: Vec<Way> =

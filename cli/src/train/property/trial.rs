@@ -10,6 +10,7 @@ use super::{
     baselines::{self, judge_on_test},
     config::PropertyConfig,
     data::MeasuredSet,
+    result::number,
 };
 use crate::error::Result;
 
@@ -99,20 +100,33 @@ pub(super) struct Found {
     pub(super) seeds: Vec<u64>,
 }
 
-/// Tries heads and baselines.
+/// Tries heads and baselines, and tells of each as soon as it is judged: a large set takes an hour.
 pub(super) fn run(config: &PropertyConfig, set: &MeasuredSet) -> Result<Found> {
-    let how = (&config.fit, config.seeds.as_slice());
-    let choice = choose(&set.features, &set.labels, &set.split, &config.candidates, how)?;
+    let seeds = config.seeds.as_slice();
+    let bar = set.bar(config.candidates.len() * seeds.len(), "heads");
+    let (how, fitted) = ((&config.fit, seeds), || bar.inc(1));
+    let choice = choose(&set.features, &set.labels, &set.split, &config.candidates, how, fitted)?;
+    bar.finish_and_clear();
     let mut judged = Vec::new();
+    let mut keep = |one: Judged| {
+        tell(set, &one);
+        judged.push(one);
+    };
     for way in [Way::Head, Way::WithEncoder, Way::EncoderAlone, Way::WithoutEncoder] {
-        judged.extend(
-            choice.best(|candidate| way.takes(candidate)).map(|best| judge(set, way, best)),
-        );
+        if let Some(best) = choice.best(|candidate| way.takes(candidate)) {
+            keep(judge(set, way, best));
+        }
     }
-    judged.push(baselines::linear(set));
-    judged.push(baselines::boosted(set, Way::Boosted, &config.seeds));
-    judged.push(baselines::boosted(set, Way::BoostedDescriptors, &config.seeds));
+    keep(baselines::linear(set));
+    keep(baselines::boosted(set, Way::Boosted, seeds));
+    keep(baselines::boosted(set, Way::BoostedDescriptors, seeds));
     Ok(Found { choice, judged, seeds: config.seeds.clone() })
+}
+
+fn tell(set: &MeasuredSet, judged: &Judged) {
+    let (metric, test) = (set.labels.kind().metric(), number(&judged.summary()));
+    let (way, validation) = (judged.way.name(), judged.validation);
+    eprintln!("{}, {way}: {metric} {test}, {validation:.3} on validation", set.name);
 }
 
 fn judge(set: &MeasuredSet, way: Way, best: &Trial) -> Judged {
@@ -152,7 +166,9 @@ impl Found {
             test.push(baselines::judge(&set.labels, &set.split.test, &predicted));
         }
         let validation = Summary::of(&validation).mean;
-        self.judged.push(Judged { way: Way::Tuned, chosen: String::new(), validation, test });
+        let judged = Judged { way: Way::Tuned, chosen: String::new(), validation, test };
+        tell(set, &judged);
+        self.judged.push(judged);
         Ok(())
     }
 
