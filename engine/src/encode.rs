@@ -1,6 +1,8 @@
 //! Encoding without storing: the engine's encoder for callers who want the vectors themselves. Work ends with the caller's
 //! patience, within some tens of items.
 
+use std::borrow::Borrow;
+
 use moiety_chem::{Molecule, Structure};
 use moiety_encoder::{EncoderError, Encoding};
 
@@ -11,7 +13,7 @@ use crate::{
 };
 
 /// Items that are read and encoded between two looks at the caller's patience.
-pub(crate) const TOGETHER: usize = 64;
+const TOGETHER: usize = 64;
 
 /// Why one item of a batch cannot be encoded; its neighbours were.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,15 +30,8 @@ impl Engine {
         structures: &[Structure],
         patience: &Patience,
     ) -> Result<Vec<std::result::Result<Encoding, ItemEncodingError>>> {
-        let mut encoded = Vec::with_capacity(structures.len());
-        for structures in structures.chunks(TOGETHER) {
-            patience.check()?;
-            let read: Vec<_> = structures.iter().map(|s| self.readable(s)).collect();
-            let molecules: Vec<&Molecule> = read.iter().flatten().collect();
-            let encodings = self.encoder().encode_molecules(&molecules)?;
-            encoded.extend(interleave(read, encodings));
-        }
-        Ok(encoded)
+        let encode = |molecules: &[&Molecule]| Ok(self.encoder().encode_molecules(molecules)?);
+        some_at_a_time(structures, patience, |structure| self.readable(structure), encode)
     }
 
     /// One encoding per text, in order.
@@ -45,15 +40,8 @@ impl Engine {
         texts: &[String],
         patience: &Patience,
     ) -> Result<Vec<std::result::Result<Encoding, ItemEncodingError>>> {
-        let mut encoded = Vec::with_capacity(texts.len());
-        for texts in texts.chunks(TOGETHER) {
-            patience.check()?;
-            let read: Vec<_> = texts.iter().map(|text| self.legible(text)).collect();
-            let legible: Vec<&str> = read.iter().flatten().copied().collect();
-            let encodings = self.encoder().encode_texts(&legible)?;
-            encoded.extend(interleave(read, encodings));
-        }
-        Ok(encoded)
+        let encode = |texts: &[&str]| Ok(self.encoder().encode_texts(texts)?);
+        some_at_a_time(texts, patience, |text| self.legible(text), encode)
     }
 
     /// Reads a structure that the encoder can take.
@@ -96,6 +84,28 @@ pub(crate) fn refused(error: EncoderError) -> ItemEncodingError {
         other => other.to_string(),
     };
     ItemEncodingError { reason }
+}
+
+/// Reads items and makes something of the readable ones, some at a time, as long as the caller's patience lasts.
+pub(crate) fn some_at_a_time<'a, I, T, R, O>(
+    items: &'a [I],
+    patience: &Patience,
+    read: impl Fn(&'a I) -> std::result::Result<T, ItemEncodingError>,
+    make: impl Fn(&[&R]) -> Result<Vec<O>>,
+) -> Result<Vec<std::result::Result<O, ItemEncodingError>>>
+where
+    T: Borrow<R>,
+    R: ?Sized,
+{
+    let mut all = Vec::with_capacity(items.len());
+    for items in items.chunks(TOGETHER) {
+        patience.check()?;
+        let read: Vec<_> = items.iter().map(&read).collect();
+        let readable: Vec<&R> = read.iter().flatten().map(T::borrow).collect();
+        let made = make(&readable)?;
+        all.extend(interleave(read, made));
+    }
+    Ok(all)
 }
 
 /// What was made of the readable items, put back among those that were not.

@@ -318,13 +318,13 @@ impl Engine {
     pub fn rebuild(&self, collection: &str, patience: &Patience) -> Result<()> {
         let live = self.live(collection)?;
         patience.check()?;
-        let (manner, stop) = (self.budget.manner(&live), self.stop_for(patience));
-        let whoever_waits = Work::new(&self.store, &self.budget, self.background.stop());
-        let work = Work { stop: &stop, ..whoever_waits };
-        match manner {
-            Manner::Beside => rebuild::rebuild(&live, manner, &work)?,
-            Manner::Instead => rebuild::rebuild(&live, manner, &whoever_waits)?,
+        let (manner, patient) = (self.budget.manner(&live), self.stop_for(patience));
+        let stop = match manner {
+            Manner::Beside => &patient,
+            Manner::Instead => self.background.stop(),
         };
+        let work = Work::new(&self.store, &self.budget, &patient);
+        rebuild::rebuild(&live, manner, &Work { stop, ..work })?;
         // Where there was no room for fingerprints, there may be now.
         live_prints::load(&live, &work)?;
         patience.check()

@@ -8,7 +8,7 @@ use moiety_encoder::{
 
 use crate::{
     Engine, ItemEncodingError, Patience,
-    encode::{TOGETHER, interleave},
+    encode::some_at_a_time,
     error::{EngineError, Result},
 };
 
@@ -58,15 +58,11 @@ impl Engine {
         patience: &Patience,
     ) -> Result<Predictions<'_>> {
         let heads = self.chosen(names)?;
-        let mut items = Vec::with_capacity(structures.len());
-        for structures in structures.chunks(TOGETHER) {
-            patience.check()?;
-            let read: Vec<_> = structures.iter().map(|s| self.readable(s)).collect();
-            let molecules: Vec<&Molecule> = read.iter().flatten().collect();
-            let encodings = self.encoder().encode_molecules(&molecules)?;
-            let predicted = Heads::predict(&heads, &molecules, &encodings);
-            items.extend(interleave(read, predicted));
-        }
+        let predict = |molecules: &[&Molecule]| {
+            let encodings = self.encoder().encode_molecules(molecules)?;
+            Ok(Heads::predict(&heads, molecules, &encodings))
+        };
+        let items = some_at_a_time(structures, patience, |s| self.readable(s), predict)?;
         Ok(Predictions { heads, items })
     }
 

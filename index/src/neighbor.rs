@@ -64,12 +64,19 @@ impl Nearest {
 
     /// The k nearest of all that either was shown.
     pub fn merge(mut self, other: Self) -> Self {
-        other.heap.into_iter().for_each(|neighbor| self.push(neighbor));
+        self.extend(other.heap);
         self
     }
 
     /// Nearest first.
     pub fn into_sorted(self) -> Vec<Neighbor> {
         self.heap.into_sorted_vec()
+    }
+}
+
+/// Shows it many.
+impl Extend<Neighbor> for Nearest {
+    fn extend<I: IntoIterator<Item = Neighbor>>(&mut self, candidates: I) {
+        candidates.into_iter().for_each(|candidate| self.push(candidate));
     }
 }

@@ -68,7 +68,7 @@ impl HnswIndex {
             if let Some(found) = admit::search(main, &query, &Admission::of(&params, main.nodes()))
             {
                 let mut nearest = state.tail.scan_all(&query, k, asked);
-                found.into_iter().for_each(|neighbor| nearest.push(neighbor));
+                nearest.extend(found);
                 let of_young = young.iter().map(|young| search_young(young, &query, &params));
                 let neighbors = of_young.fold(nearest, Nearest::merge).into_sorted();
                 return go_on.finished(Found { neighbors, exact: false, stopped_early: false });
@@ -94,7 +94,7 @@ impl HnswIndex {
             state.tail.scan_among(&query, ids, &mut nearest);
             for graph in &state.graphs {
                 let nodes = ids.iter().filter_map(|&id| graph.find(id));
-                nodes.for_each(|node| nearest.push(graph.neighbor(&query, node)));
+                nearest.extend(nodes.map(|node| graph.neighbor(&query, node)));
             }
         }
         go_on.finished(nearest.into_sorted())
@@ -128,7 +128,7 @@ impl HnswIndex {
                 let most = if accept.is_some() { width } else { RESCORE * k };
                 let found = graph.near(query, width, most, go_on).into_iter();
                 let passing = found.filter(|found| accept.is_none_or(|accept| accept(found.id)));
-                passing.take(k).for_each(|neighbor| nearest.push(neighbor));
+                nearest.extend(passing.take(k));
             }
             let found = nearest.into_sorted();
             if found.len() == k {
@@ -149,7 +149,7 @@ fn search_young(young: &Frozen, query: &[f32], params: &FilteredParams<'_>) -> N
         None => scan::one(young, query, params.k, (Some(params.accept), params.go_on)),
         Some(found) => {
             let mut nearest = Nearest::new(params.k);
-            found.into_iter().for_each(|neighbor| nearest.push(neighbor));
+            nearest.extend(found);
             nearest
         }
     }

@@ -96,17 +96,13 @@ impl Edge {
         let request = request.into_inner();
         let room = self.room.take(request.encoded_len())?;
         let patience = deadline.map_or_else(Patience::endless, |at| Patience::until(at.into_std()));
-        // Dropped with this call, also when nobody waits for it any more.
-        let ending = Ending(patience.clone());
-        let done = self.blocking(place, move |engine| {
-            let _room = room;
-            work(engine, request, &clock, &patience)
-        });
+        let work =
+            move |engine: &Engine, patience: &Patience| work(engine, request, &clock, patience);
+        let done = self.blocking((place, room), patience, work);
         let answer = match deadline {
             None => done.await,
             Some(at) => tokio::time::timeout_at(at, done).await.unwrap_or(Err(deadline_exceeded())),
         };
-        drop(ending);
         match &answer {
             Ok(_) => tracing::debug!(time = ?clock.began.elapsed(), "answered"),
             Err(status) => {
@@ -136,15 +132,7 @@ impl Edge {
     ) -> Result<A, Status> {
         let room = self.room.wait_for(bytes).await?;
         let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| shutting_down())?;
-        let patience = Patience::endless();
-        let ending = Ending(patience.clone());
-        let work = move |engine: &Engine| {
-            let _room = room;
-            work(engine, &patience)
-        };
-        let done = self.blocking(place, work).await;
-        drop(ending);
-        done
+        self.blocking((place, room), Patience::endless(), work).await
     }
 
     /// The engine, for work that is no short call.
@@ -163,15 +151,19 @@ impl Edge {
         let _ = self.draining.wait_for(|draining| *draining).await;
     }
 
+    /// Does `work` on a blocking thread, and holds what it takes until it is done. Its patience ends at the latest when
+    /// nobody waits for this any more.
     async fn blocking<A: Send + 'static>(
         &self,
-        place: OwnedSemaphorePermit,
-        work: impl FnOnce(&Engine) -> Result<A, Status> + Send + 'static,
+        taken: impl Send + 'static,
+        patience: Patience,
+        work: impl FnOnce(&Engine, &Patience) -> Result<A, Status> + Send + 'static,
     ) -> Result<A, Status> {
         let engine = Arc::clone(&self.engine);
+        let _ending = Ending(patience.clone());
         let task = tokio::task::spawn_blocking(move || {
-            let _place = place;
-            work(&engine)
+            let _taken = taken;
+            work(&engine, &patience)
         });
         task.await.unwrap_or_else(|error| Err(panicked(&error)))
     }
