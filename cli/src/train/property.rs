@@ -38,6 +38,7 @@ pub(super) struct PropertyArgs {
 }
 
 pub(super) fn run(args: &PropertyArgs, json: &str, data: &Path, out: &Path) -> Result<()> {
+    keep_operations_whole();
     let config = PropertyConfig::from_json(json)?;
     let sets = chosen(args, &config)?;
     let loaded = args.model.load()?;
@@ -51,6 +52,17 @@ pub(super) fn run(args: &PropertyArgs, json: &str, data: &Path, out: &Path) -> R
     std::fs::write(&path, &table).map_err(at(&path))?;
     println!("{table}");
     Ok(())
+}
+
+/// Tells candle not to share an operation among threads: fits run side by side, one a core, and its threads, which take one
+/// operation at a time and spin while they wait, would more than double the time of all.
+#[expect(unsafe_code, reason = "the environment alone tells candle, and it is read by all threads")]
+fn keep_operations_whole() {
+    const THREADS: &str = "CANDLE_NUM_THREADS";
+    if std::env::var_os(THREADS).is_none() {
+        // SAFETY: the command has begun no thread yet.
+        unsafe { std::env::set_var(THREADS, "1") };
+    }
 }
 
 fn chosen<'a>(args: &PropertyArgs, config: &'a PropertyConfig) -> Result<Vec<&'a SetConfig>> {
