@@ -17,5 +17,4 @@ say "fitting heads on $model"
 mkdir -p "$model/heads"
 rm -rf "$model"/heads/*/
 cp -r "$run"/heads/*/ "$model/heads/"
-cp "$run/table.md" "$model/heads/table.md"
-say "heads of $model are new: look at heads/table.md and the cards, and commit"
+say "heads of $model are new: write the rows above into heads/README.md, look at the cards, and commit"

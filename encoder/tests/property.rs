@@ -41,7 +41,7 @@ impl Planted {
         let molecules: Vec<Molecule> =
             smiles().iter().map(|s| Molecule::from_smiles(s).expect("smiles")).collect();
         let references: Vec<&Molecule> = molecules.iter().collect();
-        let features = Features::compute(encoder, &references, |_| ()).expect("features");
+        let features = Features::compute(encoder, &references).expect("features");
         let part = |wanted: fn(usize) -> bool| {
             (0..molecules.len()).filter(|row| wanted((row + row / 10) % 10)).collect()
         };
@@ -190,7 +190,7 @@ fn a_head_survives_its_directory_and_predicts_alike_in_any_company() {
     assert_eq!(loaded.predict(&planted.features), together);
     for row in [0, 57, 119] {
         let alone = &planted.molecules[row];
-        let features = Features::compute(&encoder, &[alone], |_| ()).expect("features");
+        let features = Features::compute(&encoder, &[alone]).expect("features");
         assert_eq!(loaded.predict(&features), together[row..=row]);
     }
 }
@@ -202,7 +202,7 @@ fn molecules_unlike_any_that_were_seen_are_far() {
     let head = head(&planted, &encoder);
     let steroid = Molecule::from_smiles("CC12CCC3C(C1CCC2O)CCC4=CC(=O)CCC34C").expect("steroid");
     let features =
-        Features::compute(&encoder, &[&planted.molecules[0], &steroid], |_| ()).expect("features");
+        Features::compute(&encoder, &[&planted.molecules[0], &steroid]).expect("features");
     let domains: Vec<bool> = head.predict(&features).iter().map(|p| p.domain.far).collect();
     assert_eq!(domains, [false, true]);
 }
@@ -269,7 +269,7 @@ fn the_shipped_heads_reproduce_their_examples() {
     for head in heads.iter() {
         for Example { smiles, predicted, nearest, .. } in &head.spec().examples {
             let molecule = Molecule::from_smiles(smiles).expect("an example's SMILES");
-            let features = Features::compute(&model, &[&molecule], |_| ()).expect("features");
+            let features = Features::compute(&model, &[&molecule]).expect("features");
             let now = &head.predict(&features)[0];
             assert!((now.domain.nearest - nearest).abs() < 1e-6);
             for (now, then) in now.values.iter().zip(predicted) {

@@ -29,8 +29,7 @@ const SMILES: [&str; 12] = [
 fn heads(encoder: &HashingEncoder) -> Heads {
     let molecules: Vec<Molecule> =
         SMILES.iter().map(|s| Molecule::from_smiles(s).unwrap()).collect();
-    let features =
-        Features::compute(encoder, &molecules.iter().collect::<Vec<_>>(), |_| ()).unwrap();
+    let features = Features::compute(encoder, &molecules.iter().collect::<Vec<_>>()).unwrap();
     let oxygen = SMILES.iter().map(|s| f32::from(u8::from(s.contains('O')))).collect();
     let atoms = molecules.iter().map(|m| m.heavy_atoms() as f32).collect();
     Heads::of(vec![

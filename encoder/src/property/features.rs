@@ -55,16 +55,11 @@ pub struct Features {
 }
 
 impl Features {
-    /// Encodes and describes molecules; `tell` hears of each chunk that is done.
-    pub fn compute(
-        encoder: &dyn Encoder,
-        molecules: &[&Molecule],
-        mut tell: impl FnMut(usize),
-    ) -> Result<Self> {
+    /// Encodes and describes molecules.
+    pub fn compute(encoder: &dyn Encoder, molecules: &[&Molecule]) -> Result<Self> {
         let mut features = Self::default();
         for chunk in molecules.chunks(CHUNK) {
             features.append(Self::read(chunk, &encoder.encode_molecules(chunk)?));
-            tell(chunk.len());
         }
         Ok(features)
     }
@@ -115,8 +110,11 @@ impl Features {
         }
     }
 
-    fn append(&mut self, other: Self) {
-        self.encoder_width = other.encoder_width;
+    /// Adds the molecules of another one, read of the same encoder.
+    pub fn append(&mut self, other: Self) {
+        if other.rows() > 0 {
+            self.encoder_width = other.encoder_width;
+        }
         self.encoder.extend(other.encoder);
         self.descriptors.extend(other.descriptors);
         self.fingerprints.extend(other.fingerprints);
@@ -186,7 +184,7 @@ mod tests {
     fn every_block_has_its_width_and_bits_are_those_of_the_fingerprint() {
         let encoder = HashingEncoder::new(16);
         let aspirin = Molecule::from_smiles("CC(=O)Oc1ccccc1C(=O)O").expect("aspirin");
-        let features = Features::compute(&encoder, &[&aspirin], |_| ()).expect("features");
+        let features = Features::compute(&encoder, &[&aspirin]).expect("features");
         for block in [Block::Encoder, Block::Descriptors, Block::Fingerprint] {
             let mut row = Vec::new();
             features.extend(0, &[block], &mut row);
@@ -212,13 +210,17 @@ mod tests {
         let encoder = HashingEncoder::new(8);
         let read = |smiles: &str| Molecule::from_smiles(smiles).expect("molecule");
         let (a, b) = (read("CCO"), read("c1ccccc1N"));
-        let both = Features::compute(&encoder, &[&a, &b], |_| ()).expect("features");
-        let alone = Features::compute(&encoder, &[&b], |_| ()).expect("features");
+        let both = Features::compute(&encoder, &[&a, &b]).expect("features");
+        let alone = Features::compute(&encoder, &[&b]).expect("features");
         let row = |features: &Features, at| {
             let mut row = Vec::new();
             features.extend(at, &[Block::Encoder, Block::Descriptors], &mut row);
             row
         };
         assert_eq!(row(&both, 1), row(&alone, 0));
+        let mut joined = Features::compute(&encoder, &[&a]).expect("features");
+        joined.append(Features::compute(&encoder, &[]).expect("nothing"));
+        joined.append(alone);
+        assert_eq!(joined, both);
     }
 }

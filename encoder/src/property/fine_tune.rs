@@ -81,7 +81,7 @@ pub fn fine_tune(
     let (epoch, validation, kept) =
         best.ok_or_else(|| EncoderError::Config("epochs must be at least 1".into()))?;
     model::save(out, &tuning.model, &kept.tower, &base.join("tokenizer.json"), DType::F16)?;
-    let features = Features::compute(&Model::load(out, 0)?, molecules, |_| ())?;
+    let features = Features::compute(&Model::load(out, 0)?, molecules)?;
     Ok(FineTuned { fit: Fit { network: kept.network, validation, epoch }, features })
 }
 
@@ -126,7 +126,7 @@ impl<'a> Tuning<'a> {
     ) -> Result<Self> {
         let untuned = Model::load(base, 0)?;
         let model = untuned.config().clone();
-        let begun = Features::compute(&untuned, molecules, |_| ())?;
+        let begun = Features::compute(&untuned, molecules)?;
         let input = Standard::of_features(&begun, &split.train, &[Block::Encoder]);
         let mut tower = Params::load(&base.join("model.safetensors"), &Towers::specs(&model))?;
         tower.make_trainable(|name| name.starts_with("molecule."))?;

@@ -1,4 +1,4 @@
-//! A set of measurements, read: molecules, labels, split.
+//! A set of measurements, read: what heads read of its molecules, labels, split.
 
 use std::path::Path;
 
@@ -24,7 +24,6 @@ pub(super) struct MeasuredSet {
     pub(super) name: String,
     /// As they stand in the file.
     pub(super) smiles: Vec<String>,
-    pub(super) molecules: Vec<Molecule>,
     pub(super) labels: Labels,
     pub(super) features: Features,
     pub(super) split: Split,
@@ -34,10 +33,12 @@ pub(super) struct MeasuredSet {
     pub(super) unread: usize,
 }
 
+/// Rows that are read and encoded at a time: all molecules of a large set would take gigabytes.
+const CHUNK: usize = 512;
+
 /// A row that could be read.
 struct Row {
     smiles: String,
-    molecule: Molecule,
     scaffold: String,
     labels: Vec<f32>,
 }
@@ -46,26 +47,34 @@ impl MeasuredSet {
     /// Reads a file; molecules that cannot be read, or not be encoded, are left out and counted.
     pub(super) fn read(path: &Path, set: &SetConfig, encoder: &dyn Encoder) -> Result<Self> {
         let (tasks, cells) = cells(path, set)?;
-        let total = cells.len();
-        let rows: Result<Vec<Option<Row>>> = cells
-            .into_par_iter()
-            .map(|(line, smiles, values)| row(path, set.kind, encoder, (line, smiles, values)))
-            .collect();
-        let rows: Vec<Row> = rows?.into_iter().flatten().collect();
-        let unread = total - rows.len();
+        let bar = bar(&set.name, cells.len(), "encoding");
+        let (mut rows, mut features) = (Vec::new(), Features::default());
+        for cells in cells.chunks(CHUNK) {
+            let read = cells.par_iter().map(|cells| row(path, set.kind, encoder, cells));
+            let read = read.collect::<Result<Vec<_>>>()?.into_iter().flatten();
+            let (some, molecules): (Vec<Row>, Vec<Molecule>) = read.unzip();
+            let molecules: Vec<&Molecule> = molecules.iter().collect();
+            features.append(Features::compute(encoder, &molecules)?);
+            rows.extend(some);
+            bar.inc(cells.len() as u64);
+        }
+        bar.finish_and_clear();
+        let unread = cells.len() - rows.len();
         let scaffolds: Vec<String> = rows.iter().map(|row| row.scaffold.clone()).collect();
         let split = scaffold_split(&scaffolds, SHARES.0, SHARES.1);
         let values = rows.iter().flat_map(|row| row.labels.iter().copied()).collect();
         let labels = Labels::new(set.kind, tasks, values)?;
-        let (smiles, molecules): (Vec<_>, Vec<_>) =
-            rows.into_iter().map(|row| (row.smiles, row.molecule)).unzip();
-        let bar = bar(&set.name, molecules.len(), "encoding");
-        let references: Vec<&Molecule> = molecules.iter().collect();
-        let features = Features::compute(encoder, &references, |done| bar.inc(done as u64))?;
-        bar.finish_and_clear();
+        let smiles = rows.into_iter().map(|row| row.smiles).collect();
         let digest = digest(&std::fs::read(path).map_err(at(path))?);
         let name = set.name.clone();
-        Ok(Self { name, smiles, molecules, labels, features, split, digest, unread })
+        Ok(Self { name, smiles, labels, features, split, digest, unread })
+    }
+
+    /// The molecules, read again.
+    pub(super) fn molecules(&self) -> Result<Vec<Molecule>> {
+        let read = self.smiles.par_iter().map(|smiles| Molecule::from_smiles(smiles));
+        let read: std::result::Result<_, _> = read.collect();
+        read.map_err(|e| CliError::Usage(format!("{}: {e}", self.name)))
     }
 
     /// A bar over the steps of some work on this set.
@@ -114,8 +123,8 @@ fn row(
     path: &Path,
     kind: TaskKind,
     encoder: &dyn Encoder,
-    (line, smiles, values): Cells,
-) -> Result<Option<Row>> {
+    (line, smiles, values): &Cells,
+) -> Result<Option<(Row, Molecule)>> {
     let bad = |cell: &str| {
         CliError::Usage(format!("{}, line {line}: {cell:?} is no {kind:?} label", path.display()))
     };
@@ -126,15 +135,11 @@ fn row(
     let labels: Result<Vec<f32>> = values.iter().map(number).collect();
     let labels = labels?;
     let read = || {
-        let molecule = Molecule::from_smiles(&smiles).ok()?;
+        let molecule = Molecule::from_smiles(smiles).ok()?;
         encoder.check_molecule(&molecule).ok()?;
         let scaffold = molecule.scaffold(ScaffoldStereo::Ignored).ok()?;
         Some((molecule, scaffold))
     };
-    Ok(read().map(|(molecule, scaffold)| Row {
-        smiles: smiles.clone(),
-        molecule,
-        scaffold,
-        labels,
-    }))
+    Ok(read()
+        .map(|(molecule, scaffold)| (Row { smiles: smiles.clone(), scaffold, labels }, molecule)))
 }

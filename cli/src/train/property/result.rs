@@ -56,7 +56,7 @@ impl SetResult {
             key,
             name: set.name.clone(),
             kind: set.kind,
-            molecules: measured.molecules.len(),
+            molecules: measured.smiles.len(),
             unread: measured.unread,
             tasks: measured.labels.tasks().len(),
             split: [split.train.len(), split.validation.len(), split.test.len()],

@@ -97,7 +97,7 @@ fn data(set: &SetConfig, measured: &MeasuredSet) -> HeadData {
         sha256: measured.digest.clone(),
         licence: set.licence.clone(),
         source: set.source.clone(),
-        rows: measured.molecules.len(),
+        rows: measured.smiles.len(),
         unread: measured.unread,
         split: [split.train.len(), split.validation.len(), split.test.len()],
     }

@@ -156,7 +156,8 @@ impl Found {
         set: &MeasuredSet,
         (base, out): (&Path, &Path),
     ) -> Result<()> {
-        let molecules: Vec<&Molecule> = set.molecules.iter().collect();
+        let molecules = set.molecules()?;
+        let molecules: Vec<&Molecule> = molecules.iter().collect();
         let (mut validation, mut test) = (Vec::new(), Vec::new());
         for &seed in &config.seeds {
             let how = (&config.fine_tune, seed);
