@@ -2,32 +2,10 @@
 
 use moiety_rpc::wire;
 
-use crate::{search::Side, structure};
+use crate::structure;
 
 /// Most matches that are shown of a level.
 const SHOWN: usize = 6;
-
-pub(crate) fn request(
-    collection: &str,
-    query: wire::Query,
-    hit: &wire::Hit,
-    target: Side,
-) -> wire::ExplainRequest {
-    let id = hit
-        .record
-        .as_ref()
-        .and_then(|r| r.record.as_ref())
-        .map(|r| r.id.clone())
-        .unwrap_or_default();
-    wire::ExplainRequest {
-        collection: collection.into(),
-        query: Some(query),
-        id,
-        target: target.to_wire().into(),
-        weights: None,
-        filter: None,
-    }
-}
 
 /// The explanation as text; `query` is the text that was asked, if it was one.
 pub(crate) fn describe(
@@ -49,7 +27,10 @@ pub(crate) fn describe(
         };
         lines.push(format!("  {name}: {:.3} × weight {}", level.score, level.weight));
         let counts = level.weight != 0.0;
-        for one in level.matches.iter().filter(|m| counts && m.query.is_some()).take(SHOWN) {
+        let matches: Vec<_> =
+            level.matches.iter().filter(|m| counts && m.query.is_some()).collect();
+        let (shown, others) = matches.split_at(SHOWN.min(matches.len()));
+        for one in shown {
             let (from, to) = (
                 part(one.query.as_ref(), query, &explanation.query_groups),
                 part(one.target.as_ref(), record.text.as_deref(), &explanation.target_groups),
@@ -62,6 +43,10 @@ pub(crate) fn describe(
                 "    {from} {arrow} {to}   cosine {:.2}, adds {:+.3}",
                 one.cosine, one.contribution
             ));
+        }
+        if !others.is_empty() {
+            let rest: f32 = others.iter().map(|one| one.contribution).sum();
+            lines.push(format!("    {} more add {rest:+.3}", others.len()));
         }
     }
     lines.join("\n")
@@ -109,6 +94,31 @@ fn names_of(atoms: &[u32], groups: &[wire::NamedGroup]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_shown_of_a_level_adds_up_to_it() {
+        let span = |start| wire::Extent {
+            extent: Some(wire::extent::Extent::Span(wire::ByteSpan { start, end: start + 1 })),
+        };
+        let matches = (0..8).map(|i| wire::Match {
+            query: Some(span(i)),
+            contribution: 0.125,
+            ..wire::Match::default()
+        });
+        let level = wire::LevelExplanation {
+            level: wire::LevelName::Fragment.into(),
+            score: 2.0,
+            weight: 0.5,
+            matches: matches.collect(),
+        };
+        let explanation =
+            wire::ExplainResponse { score: 1.0, levels: vec![level], ..Default::default() };
+        let text = describe(&wire::Hit::default(), Some("phenolic"), &explanation);
+        let adds = text.lines().filter_map(|line| line.rsplit_once(" add")?.1.rsplit_once('+'));
+        let sum: f32 = adds.map(|(_, number)| number.parse::<f32>().unwrap_or(f32::NAN)).sum();
+        assert!(text.contains("“p” → the whole") && text.contains("2 more add +0.250"), "{text}");
+        assert!((sum - 1.0).abs() < 1e-6, "{text}");
+    }
 
     #[test]
     fn atoms_have_the_names_of_the_groups_they_hold_or_lie_in() {

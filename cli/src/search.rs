@@ -26,6 +26,9 @@ pub(crate) struct Args {
     /// Whether candidates are scored again by their parts
     #[arg(long, value_enum, default_value_t = Rerank::Default)]
     rerank: Rerank,
+    /// Weights of the levels in the score, as in `1,0.35,0` [default: the server's, from validation]
+    #[arg(long, value_name = "GLOBAL,FRAGMENT,TOKEN", value_parser = weights)]
+    weights: Option<wire::LevelWeights>,
     /// Candidates that are scored again; 0 takes the server's default
     #[arg(long, default_value_t = 0)]
     candidates: u32,
@@ -70,7 +73,7 @@ struct QueryArgs {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-pub(crate) enum Side {
+enum Side {
     Molecule,
     Text,
 }
@@ -86,7 +89,7 @@ enum Rerank {
 }
 
 impl Side {
-    pub(crate) fn to_wire(self) -> wire::Side {
+    fn to_wire(self) -> wire::Side {
         match self {
             Self::Molecule => wire::Side::Molecule,
             Self::Text => wire::Side::Text,
@@ -109,7 +112,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     }
     let query_text = args.query.text.as_deref();
     for hit in response.hits.iter().take(args.explain as usize) {
-        let request = explain::request(&args.collection, query.clone(), hit, args.target);
+        let request = args.explained(query.clone(), hit);
         let explanation = connection.client.explain(request).await?;
         println!("{}", explain::describe(hit, query_text, &explanation));
     }
@@ -137,6 +140,22 @@ impl QueryArgs {
 }
 
 impl Args {
+    /// Asks why a hit scored as it did.
+    fn explained(&self, query: wire::Query, hit: &wire::Hit) -> wire::ExplainRequest {
+        let record = hit.record.as_ref().and_then(|stored| stored.record.as_ref());
+        wire::ExplainRequest {
+            collection: self.collection.clone(),
+            query: Some(query),
+            id: record.map(|record| record.id.clone()).unwrap_or_default(),
+            target: self.target.to_wire().into(),
+            weights: match self.rerank {
+                Rerank::Off => Some(wire::LevelWeights { global: 1.0, fragment: 0.0, token: 0.0 }),
+                Rerank::Default | Rerank::Levels => self.weights,
+            },
+            filter: None,
+        }
+    }
+
     fn request(&self, query: wire::Query) -> Result<wire::QueryRequest> {
         let mode = match self.rerank {
             Rerank::Default => wire::RerankMode::Default,
@@ -153,11 +172,23 @@ impl Args {
             rerank: Some(wire::Rerank {
                 mode: mode.into(),
                 candidates: self.candidates,
-                weights: None,
+                weights: self.weights,
             }),
             mode: search.into(),
             ef_search: 0,
         })
+    }
+}
+
+/// Three numbers with commas between them.
+fn weights(text: &str) -> std::result::Result<wire::LevelWeights, String> {
+    let numbers: Vec<f32> = text
+        .split(',')
+        .map(|part| part.trim().parse().map_err(|e| format!("{part:?}: {e}")))
+        .collect::<std::result::Result<_, _>>()?;
+    match numbers[..] {
+        [global, fragment, token] => Ok(wire::LevelWeights { global, fragment, token }),
+        _ => Err(format!("{} numbers, where three are needed, as in 1,0.35,0", numbers.len())),
     }
 }
 

@@ -45,7 +45,7 @@ pub(crate) struct Args {
     /// Leave the baseline out
     #[arg(long)]
     no_baseline: bool,
-    /// Seek the best level weights on the first third of the captions, and report on the others
+    /// Seek the best level weights on the first third of the captions, and report on the others what each level adds
     #[arg(long)]
     tune: bool,
     /// Leave out the captions of molecules of which a training pair has the skeleton (the first block of the InChIKey): what is
@@ -106,7 +106,7 @@ fn retrieval(args: &Args) -> Result<()> {
     }
     let vectors = Vectors::encode(model, &benchmark)?;
     if args.tune {
-        println!("{}", tune::tune(&vectors, args.candidates.iter().copied().max().unwrap_or(100)));
+        println!("{}", tune::tune(&vectors, &args.candidates));
         return Ok(());
     }
     for setting in Setting::ALL {

@@ -115,15 +115,16 @@ impl Side<'_> {
         self.compare(&self.at(level, "ctm_x"), &scored.x, FEATURES);
         self.compare(&self.at(level, "token_score"), &scored.scores, FEATURES);
         let weights = flat(&scored.scores.exp().expect("weights"));
-        for (found, wanted) in
-            weights.iter().zip(self.fixture.floats(&self.at(level, "merge_weight")))
-        {
+        let wanted = self.fixture.floats(&self.at(level, "merge_weight"));
+        assert_eq!(weights.len(), wanted.len());
+        for (found, wanted) in weights.iter().zip(wanted) {
             assert!((found - wanted).abs() < 1e-3_f32.max(1e-4 * wanted.abs()));
         }
         let clusters = step.cluster(&scored.x, rows).expect("clusters");
         let wanted = self.fixture.indices(&self.at(level, "idx_cluster"));
-        let found = clusters.iter().flat_map(|clusters| clusters.of_token.iter().copied());
-        for (i, (found, wanted)) in found.zip(wanted).enumerate() {
+        let found: Vec<usize> = clusters.iter().flat_map(|c| c.of_token.iter().copied()).collect();
+        assert_eq!(found.len(), wanted.len());
+        for (i, (found, wanted)) in found.into_iter().zip(wanted).enumerate() {
             let pad = rows.pads.as_ref().is_some_and(|pads| pads[i]);
             assert!(pad || found == wanted, "{} at {i}", self.at(level, "idx_cluster"));
         }

@@ -26,7 +26,9 @@ fn assert_gradients(fixture: &Fixture, found: &HashMap<String, Vec<f32>>) {
     assert!(wanted.len() > 100);
     for (name, wanted) in wanted {
         let found = found.get(&name).unwrap_or_else(|| panic!("no gradient of `{name}`"));
-        for (found, wanted) in found.iter().zip(flat(&wanted)) {
+        let wanted = flat(&wanted);
+        assert_eq!(found.len(), wanted.len(), "`{name}`");
+        for (found, wanted) in found.iter().zip(wanted) {
             let gap = (found - wanted).abs();
             assert!(gap < 1e-4 + 1e-3 * wanted.abs(), "`{name}`: {found} for {wanted}");
         }

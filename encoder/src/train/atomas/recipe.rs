@@ -129,7 +129,7 @@ impl<'a> Atomas<'a> {
         if !self.config.equal_pairs_are_negatives {
             let same =
                 |i: usize, j: usize| pairs[i].inchikey == pairs[j].inchikey || texts[i] == texts[j];
-            batch.mask = Some(contrastive::mask(pairs.len(), &Device::Cpu, same)?);
+            batch.mask = Some(contrastive::mask(pairs.len(), self.device(), same)?);
         }
         Ok(batch)
     }
