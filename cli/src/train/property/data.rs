@@ -18,6 +18,8 @@ use crate::{
 
 /// Shares of a scaffold split that go to training and to validation; the rest is for the test.
 const SHARES: (f64, f64) = (0.8, 0.1);
+/// Rows that are read and encoded at a time: all molecules of a large set would take gigabytes.
+const CHUNK: usize = 512;
 
 /// A set ready for fitting.
 pub(super) struct MeasuredSet {
@@ -32,9 +34,6 @@ pub(super) struct MeasuredSet {
     /// Rows that could not be read, and are left out.
     pub(super) unread: usize,
 }
-
-/// Rows that are read and encoded at a time: all molecules of a large set would take gigabytes.
-const CHUNK: usize = 512;
 
 /// A row that could be read.
 struct Row {

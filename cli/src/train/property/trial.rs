@@ -100,7 +100,7 @@ pub(super) struct Found {
     pub(super) seeds: Vec<u64>,
 }
 
-/// Tries heads and baselines, and tells of each as soon as it is judged: a large set takes an hour.
+/// Tries heads and baselines, and tells of each as soon as it is judged: a large set takes half an hour.
 pub(super) fn run(config: &PropertyConfig, set: &MeasuredSet) -> Result<Found> {
     let seeds = config.seeds.as_slice();
     let bar = set.bar(config.candidates.len() * seeds.len(), "heads");
