@@ -3,8 +3,9 @@
 #
 #   scripts/setup.sh [build|test]
 #
-# build: a C++ compiler and libclang with its headers (RocksDB is compiled from source, and bindgen reads its C header),
-#        and Rust of the version in rust-toolchain.toml.
+# build: a C++ compiler, libclang with its headers (RocksDB is compiled from source, and bindgen reads its C header), Rust of
+#        the version in rust-toolchain.toml, and RocksDB, compiled once a machine by scripts/rocksdb.sh. Cargo is told of it in
+#        .cargo/config.toml of this clone; where ROCKSDB_LIB_DIR is set already, that library is taken and nothing is written.
 # test (the default): that, and Python with venv, for the check of the Python client.
 #
 # Without root it installs nothing: it names the packages that are missing and stops.
@@ -91,6 +92,20 @@ debian_has() {
     apt-get update -qq && apt-cache policy "$1" | grep -q 'Candidate: [0-9]'
 }
 
+# Without this cargo compiles RocksDB file by file, which takes an hour of two cores.
+ensure_rocksdb() {
+    [ -z "${ROCKSDB_LIB_DIR:-}" ] && [ "$(uname -s)" = Linux ] || return 0
+    local library wanted
+    library="$(scripts/rocksdb.sh)" || fail "RocksDB could not be compiled; what the compiler said is above"
+    wanted="$(printf '# Written by scripts/setup.sh: the RocksDB that scripts/rocksdb.sh has compiled.\n[env]\nROCKSDB_LIB_DIR = "%s"\nROCKSDB_STATIC = "1"' "$library")"
+    if [ -e .cargo/config.toml ] && ! grep -q 'ROCKSDB_LIB_DIR' .cargo/config.toml; then
+        say "leaving your .cargo/config.toml as it is; for a quick build add to it: ${wanted#*$'\n'}"
+    elif [ "$(cat .cargo/config.toml 2>/dev/null)" != "$wanted" ]; then
+        mkdir -p .cargo
+        printf '%s\n' "$wanted" >.cargo/config.toml
+    fi
+}
+
 at_least() { [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]; }
 
 purpose="${1:-test}"
@@ -98,4 +113,5 @@ case "$purpose" in build | test) ;; *) fail "usage: scripts/setup.sh [build|test
 packages="$(missing_packages "$purpose" | tr '\n' ' ')"
 if [ -n "$packages" ]; then install_packages "${packages% }"; fi
 ensure_rust
+ensure_rocksdb
 echo "set-up: $(rustc --version), $(c++ --version | head -n 1)"
