@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Everything that must hold before a change lands: format, lints, docs, arrows, tests, benches, the Python client.
+# Everything that must hold before a change lands: format, lints, docs, arrows, tests, benches, the Python client and packages.
 # It prints the test runner's own lines and, last, the sum over all of them.
 set -euo pipefail
 source "$(dirname "$0")/environment.sh"
@@ -28,6 +28,8 @@ say "benches build"
 cargo bench --workspace --no-run --profile dev || status=1
 say "the Python client beside the Rust client"
 { cargo build --workspace --bin moiety && scripts/client_check.sh; } 2>&1 | tee -a "$log" || status=1
+say "the packed program, away from the clone"
+scripts/package_check.sh 2>&1 | tee -a "$log" || status=1
 
 # `test result: ok. 12 passed; 0 failed; …` of cargo, `2 passed, 0 failed` of the client check.
 awk '

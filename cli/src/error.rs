@@ -14,6 +14,12 @@ pub(crate) enum CliError {
     /// The asynchronous runtime could not start.
     #[error("cannot start the runtime: {0}")]
     Runtime(std::io::Error),
+    /// A file that ships with the program is nowhere that the program looks.
+    #[error(
+        "{path} is neither in the working directory nor beside {} or above it; keep the program with what it was packed \
+         with, or name a model with --model", program.display()
+    )]
+    NotShipped { path: String, program: PathBuf },
     /// A call failed.
     #[error(transparent)]
     Client(#[from] moiety_rpc::ClientError),
