@@ -142,7 +142,8 @@ impl Molecule {
         foreign::coordinates(&self.foreign).filter(|rows| rows.len() == self.topology.atoms.len())
     }
 
-    /// Keeps the largest organic part and undoes charges; each change is a step.
+    /// Keeps the largest organic part and undoes charges; each change is a step. Metals that are more than counter-ions keep
+    /// their structure whole; see [`NORMALISATION_RULE`](crate::NORMALISATION_RULE) for the rule's version.
     ///
     /// Stereo, isotopes and tautomers stay as they are.
     pub fn normalise(&self) -> Result<Self, ChemError> {

@@ -5,7 +5,11 @@
 
 use crate::error::{ChemError, Place};
 use crate::limits::{MAX_SDF_LINE_BYTES, MAX_SDF_RECORD_BYTES};
-use std::io::{BufRead, Read};
+use crate::line::{ReadLine, read_line};
+use std::io::BufRead;
+
+/// The line behind a record. A line that goes on after these signs is part of a value.
+const END_OF_RECORD: &str = "$$$$";
 
 /// One record of an SD file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +58,7 @@ impl<R: BufRead> SdfReader<R> {
                 }
                 None => (String::new(), true),
             };
-            if ended || line.starts_with("$$$$") {
+            if ended || line.trim_end() == END_OF_RECORD {
                 self.finished = ended;
                 let blank = lines.iter().all(|line: &String| line.trim().is_empty());
                 return Ok(match wrong {
@@ -76,25 +80,16 @@ impl<R: BufRead> SdfReader<R> {
 
     fn next_line(&mut self) -> Result<Option<Line>, ChemError> {
         let mut bytes = Vec::new();
-        let most = MAX_SDF_LINE_BYTES as u64 + 1;
         let place = Place::Line(self.line + 1);
-        let failed = |e: std::io::Error| ChemError::Unreadable { reason: e.to_string(), place };
-        let read = self.input.by_ref().take(most).read_until(b'\n', &mut bytes).map_err(failed)?;
-        if read == 0 {
+        let read = read_line(&mut self.input, MAX_SDF_LINE_BYTES, &mut bytes)
+            .map_err(|e| ChemError::Unreadable { reason: e.to_string(), place })?;
+        if read == ReadLine::End {
             return Ok(None);
         }
         self.line += 1;
-        if bytes.last() != Some(&b'\n') && read > MAX_SDF_LINE_BYTES {
-            let skipped = self.skip_line().map_err(failed)?;
-            let found = read + skipped;
-            return Ok(Some(Line::Bad(too_large(
-                "SDF line length in bytes",
-                found,
-                MAX_SDF_LINE_BYTES,
-            ))));
-        }
-        while matches!(bytes.last(), Some(b'\n' | b'\r')) {
-            bytes.pop();
+        if let ReadLine::TooLong(found) = read {
+            let what = "SDF line length in bytes";
+            return Ok(Some(Line::Bad(too_large(what, found, MAX_SDF_LINE_BYTES))));
         }
         Ok(Some(match String::from_utf8(bytes) {
             Ok(text) => Line::Text(text),
@@ -102,23 +97,6 @@ impl<R: BufRead> SdfReader<R> {
                 Line::Bad(syntax("the text is not UTF-8; convert the file".into(), self.line))
             }
         }))
-    }
-
-    /// Drops the rest of a line without keeping it.
-    fn skip_line(&mut self) -> std::io::Result<usize> {
-        let mut skipped = 0;
-        loop {
-            let buffer = self.input.fill_buf()?;
-            let (used, ended) = match buffer.iter().position(|&byte| byte == b'\n') {
-                Some(at) => (at + 1, true),
-                None => (buffer.len(), buffer.is_empty()),
-            };
-            self.input.consume(used);
-            skipped += used;
-            if ended {
-                return Ok(skipped);
-            }
-        }
     }
 }
 
@@ -156,21 +134,31 @@ fn split(lines: Vec<String>, start: usize) -> Result<SdfRecord, ChemError> {
     Ok(SdfRecord { mol_block, fields: fields(&lines[end + 1..]), line: start })
 }
 
-/// Reads `> <NAME>` headers, each followed by its value up to a blank line.
+/// Reads `> <NAME>` headers, each followed by its value.
+///
+/// A value goes up to the blank line before the next header, so that blank lines within it belong to it.
 fn fields(lines: &[String]) -> Vec<(String, String)> {
-    let mut fields = Vec::new();
-    let mut rest = lines.iter();
-    while let Some(line) = rest.next() {
-        if let Some(name) = field_name(line) {
-            let value: Vec<&str> = rest
-                .by_ref()
-                .map(String::as_str)
-                .take_while(|line| !line.trim().is_empty())
-                .collect();
-            fields.push((name, value.join("\n")));
+    let mut fields: Vec<(String, Vec<&str>)> = Vec::new();
+    let mut after_blank = true;
+    for line in lines {
+        let is_blank = line.trim().is_empty();
+        match (field_name(line).filter(|_| after_blank), fields.last_mut()) {
+            (Some(name), _) => fields.push((name, Vec::new())),
+            (None, Some((_, value))) => value.push(line),
+            // What stands between the mol block and the first header belongs to no field.
+            (None, None) => {}
         }
+        after_blank = is_blank || (fields.is_empty() && after_blank);
     }
-    fields
+    fields.into_iter().map(|(name, lines)| (name, value_of(&lines))).collect()
+}
+
+/// A value without the blank lines before and behind it.
+fn value_of(lines: &[&str]) -> String {
+    let filled = |line: &&str| !line.trim().is_empty();
+    let start = lines.iter().position(filled).unwrap_or(lines.len());
+    let end = lines.iter().rposition(filled).map_or(start, |last| last + 1);
+    lines[start..end].join("\n")
 }
 
 /// The name of a `> <NAME>` line, or of `> DT12` where there are no angle brackets.
@@ -221,6 +209,27 @@ mod tests {
     }
 
     #[test]
+    fn a_value_keeps_its_blank_lines_and_signs_that_only_begin_like_the_end_of_a_record() {
+        let file = format!(
+            "a{EMPTY}> <COMMENT>\nfirst\n\nsecond\n>5 mg\n\n> <PRICE>\n$$$$ 5\n\n> <B>\n2\n\n$$$$\nb{EMPTY}$$$$\n"
+        );
+        for end in ["\n", "\r\n", "\r"] {
+            let records: Vec<SdfRecord> =
+                read(file.replace('\n', end).as_bytes()).into_iter().map(Result::unwrap).collect();
+            let field = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+            assert_eq!(records.len(), 2, "{end:?}");
+            assert_eq!(
+                records[0].fields,
+                [
+                    field("COMMENT", "first\n\nsecond\n>5 mg"),
+                    field("PRICE", "$$$$ 5"),
+                    field("B", "2")
+                ]
+            );
+        }
+    }
+
+    #[test]
     fn a_bad_record_does_not_stop_the_next() {
         let mut file = b"no end\n$$$$\n".to_vec();
         file.extend_from_slice(format!("x{EMPTY}> <N>\n").as_bytes());
@@ -247,7 +256,7 @@ mod tests {
                 .as_ref()
                 .unwrap_err()
                 .to_string()
-                .contains("SDF line length in bytes is 3000001")
+                .contains("SDF line length in bytes is 3000000")
         );
         assert!(records[1].is_ok());
     }
