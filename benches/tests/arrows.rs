@@ -30,7 +30,11 @@ const PLACES: [(&str, &[&str], &[&str]); 13] = [
     ("cosmolkit-core", &["moiety-chem"], &["chem/src/foreign"]),
     ("candle-core", &["moiety-encoder"], &["encoder"]),
     ("candle-nn", &["moiety-encoder"], &["encoder"]),
-    ("tokenizers", &["moiety-encoder"], &["encoder/src/tokenize.rs", "encoder/src/t5/tokenizer"]),
+    (
+        "tokenizers",
+        &["moiety-encoder"],
+        &["encoder/src/tokenize.rs", "encoder/src/plain_text.rs", "encoder/src/t5/tokenizer"],
+    ),
     (
         "hnsw_rs",
         &["moiety-index", "moiety-benches"],

@@ -24,13 +24,14 @@ const ROWS_PER_PASS: usize = 1024;
 
 /// A model ready to encode.
 ///
-/// Batches are cut by their number of rows, not of items, and nothing is padded. Passes run on the model's own threads.
+/// Batches are cut by their number of rows, not of items, and nothing is padded. Passes run on the model's own threads, or on the
+/// rayon pool that the caller works in.
 pub struct Model {
     config: ModelConfig,
     info: ModelInfo,
     towers: Towers,
     reader: TextReader,
-    pool: rayon::ThreadPool,
+    threads: Threads,
 }
 
 impl Model {
@@ -45,7 +46,7 @@ impl Model {
         let mut towers = Towers::load(&params, &config)?;
         towers.pack()?;
         let reader = TextReader::load(&dir.join("tokenizer.json"), &config)?;
-        let pool = self::threads(threads)?;
+        let threads = Threads::start(threads)?;
         let info = ModelInfo {
             name: config.name.clone(),
             fingerprint,
@@ -54,7 +55,7 @@ impl Model {
             max_text_tokens: config.text.max_tokens,
             max_atoms: config.molecule.max_atoms,
         };
-        Ok(Self { config, info, towers, reader, pool })
+        Ok(Self { config, info, towers, reader, threads })
     }
 
     /// The towers alone, as another model with a fingerprint of its own: what they do without the tables of features.
@@ -81,7 +82,7 @@ impl Model {
     ) -> Result<Vec<Encoding>> {
         let batches = cut_by_rows(inputs.iter().map(rows));
         let passes: Result<Vec<Vec<Encoding>>> = self
-            .pool
+            .threads
             .install(|| batches.into_par_iter().map(|range| pass(&inputs[range])).collect());
         Ok(passes?.into_iter().flatten().collect())
     }
@@ -98,7 +99,7 @@ impl Encoder for Model {
             Ok((MoleculeInput::new(molecule, &self.config), molecule.fragments()))
         };
         let inputs: Result<Vec<_>> =
-            self.pool.install(|| molecules.par_iter().enumerate().map(read).collect());
+            self.threads.install(|| molecules.par_iter().enumerate().map(read).collect());
         self.encode(
             &inputs?,
             |(input, _)| input.atoms(),
@@ -114,7 +115,7 @@ impl Encoder for Model {
     }
 
     fn encode_texts(&self, texts: &[&str]) -> Result<Vec<Encoding>> {
-        let inputs: Result<Vec<TextInput>> = self.pool.install(|| {
+        let inputs: Result<Vec<TextInput>> = self.threads.install(|| {
             texts.par_iter().enumerate().map(|(i, t)| self.reader.read(t, i)).collect()
         });
         self.encode(
@@ -136,13 +137,30 @@ impl Encoder for Model {
     }
 }
 
-/// A model's own threads (0: one per core).
-pub(crate) fn threads(count: usize) -> Result<rayon::ThreadPool> {
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(count)
-        .thread_name(|i| format!("encoder-{i}"))
-        .build();
-    pool.map_err(|e| EncoderError::Config(format!("cannot start {count} encoder threads: {e}")))
+/// A model's own threads, for callers that come without any.
+///
+/// A caller that works in a rayon pool keeps to it, so that the pool decides how many threads an encoding takes, and at which
+/// priority: what is imported then runs below what is asked.
+pub(crate) struct Threads(rayon::ThreadPool);
+
+impl Threads {
+    /// Starts so many threads (0: one per core).
+    pub(crate) fn start(count: usize) -> Result<Self> {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(count)
+            .thread_name(|i| format!("encoder-{i}"))
+            .build();
+        pool.map(Self)
+            .map_err(|e| EncoderError::Config(format!("cannot start {count} encoder threads: {e}")))
+    }
+
+    /// Runs work on the pool that the caller is in, else on these threads.
+    pub(crate) fn install<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        match rayon::current_thread_index() {
+            Some(_) => work(),
+            None => self.0.install(work),
+        }
+    }
 }
 
 /// Writes a model directory (all but its card) and its sums.
@@ -283,7 +301,15 @@ impl<'a> LevelRows<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::cut_by_rows;
+    use super::{Threads, cut_by_rows};
+
+    #[test]
+    fn work_stays_in_the_pool_of_its_caller() {
+        let own = Threads::start(1).unwrap();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+        assert_eq!(own.install(rayon::current_num_threads), 1);
+        assert_eq!(pool.install(|| own.install(rayon::current_num_threads)), 3);
+    }
 
     #[test]
     fn batches_are_cut_by_rows_and_never_empty() {

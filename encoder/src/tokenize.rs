@@ -9,6 +9,7 @@ use crate::{
     error::{EncoderError, Result},
     features::{FeatureCounts, text_features},
     phrases::{Word, content_words, phrases},
+    plain_text::PlainText,
 };
 
 /// A text as the tower reads it.
@@ -16,7 +17,7 @@ use crate::{
 pub(crate) struct TextInput {
     /// Word pieces between the two markers, which are the first and last id.
     pub(crate) ids: Vec<u32>,
-    /// The words that carry meaning, in order.
+    /// The words that carry meaning, in order, with their bytes in the text as it was given.
     pub(crate) words: Vec<Word>,
     /// Runs of `words` that form phrases.
     pub(crate) phrases: Vec<Range<usize>>,
@@ -70,6 +71,8 @@ impl TextReader {
     /// Says why when the text holds no word; `index` is its place in the batch.
     pub(crate) fn read(&self, text: &str, index: usize) -> Result<TextInput> {
         let fail = |reason: &str| EncoderError::Text { index, reason: reason.into() };
+        let plain = PlainText::new(text);
+        let text = plain.as_str();
         let encoding = self.tokenizer.encode(text, true).map_err(|e| fail(&e.to_string()))?;
         let ids = encoding.get_ids();
         let (Some(&last), true) = (ids.last(), ids.len() > 2) else {
@@ -89,7 +92,10 @@ impl TextReader {
         let phrases = phrases(text, &words);
         let read = &text[..words.last().map_or(0, |word| word.bytes.end)];
         let features = self.feature_rows.map(|rows| text_features(read, rows));
-        Ok(TextInput { ids, words, phrases, features: features.unwrap_or_default() })
+        let words =
+            words.into_iter().map(|word| Word { bytes: plain.original(word.bytes), ..word });
+        let features = features.unwrap_or_default();
+        Ok(TextInput { ids, words: words.collect(), phrases, features })
     }
 }
 

@@ -16,6 +16,7 @@ use crate::{
     Encoder, Encoding, Extent, Level, ModelInfo,
     error::{EncoderError, Result},
     fingerprint,
+    model::Threads,
     params::Params,
     parts::LevelTensors,
     t5::Dropout,
@@ -36,7 +37,7 @@ pub struct AtomasModel {
     network: Network,
     reader: Reader,
     writer: Writer,
-    pool: rayon::ThreadPool,
+    threads: Threads,
 }
 
 impl AtomasModel {
@@ -54,7 +55,7 @@ impl AtomasModel {
         let params = Params::load(&dir.join("model.safetensors"), &Network::specs(&config))?;
         let network = Network::load(&params, &config)?;
         let reader = Reader::load(&dir.join("tokenizer.json"), &config)?;
-        let pool = crate::model::threads(threads)?;
+        let threads = Threads::start(threads)?;
         // The tensors are shared, not copied.
         let writer = Writer::new(network.encoder.t5.clone(), reader.tokenizer(), config.max_tokens);
         let info = ModelInfo {
@@ -65,7 +66,7 @@ impl AtomasModel {
             max_text_tokens: config.max_tokens,
             max_atoms: config.max_atoms,
         };
-        Ok(Self { config, info, network, reader, writer, pool })
+        Ok(Self { config, info, network, reader, writer, threads })
     }
 
     /// The config it was loaded with.
@@ -85,7 +86,7 @@ impl AtomasModel {
             Padding::Faithful => (0..inputs.len()).map(|place| vec![place]).collect(),
             Padding::Masked => passes(&lengths),
         };
-        let encoded: Result<Vec<Vec<Encoding>>> = self.pool.install(|| {
+        let encoded: Result<Vec<Vec<Encoding>>> = self.threads.install(|| {
             let pass = |places: &Vec<usize>| {
                 let inputs: Vec<&Input> = places.iter().map(|&i| &inputs[i]).collect();
                 self.pass(modality, &inputs)
@@ -135,14 +136,14 @@ impl Encoder for AtomasModel {
     fn encode_molecules(&self, molecules: &[&Molecule]) -> Result<Vec<Encoding>> {
         let read = |(i, molecule): (usize, &&Molecule)| self.reader.molecule(molecule, i);
         let inputs: Result<Vec<Input>> =
-            self.pool.install(|| molecules.par_iter().enumerate().map(read).collect());
+            self.threads.install(|| molecules.par_iter().enumerate().map(read).collect());
         self.encode(Modality::Smiles, &inputs?)
     }
 
     fn encode_texts(&self, texts: &[&str]) -> Result<Vec<Encoding>> {
         let read = |(i, text): (usize, &&str)| self.reader.text(text, i);
         let inputs: Result<Vec<Input>> =
-            self.pool.install(|| texts.par_iter().enumerate().map(read).collect());
+            self.threads.install(|| texts.par_iter().enumerate().map(read).collect());
         self.encode(Modality::Text, &inputs?)
     }
 

@@ -18,7 +18,7 @@ use crate::{
     features::inverse_frequencies,
     molecule::{self, MoleculeInput},
     params::Params,
-    text,
+    plain_text, text,
     tokenize::{TextInput, TextReader},
 };
 
@@ -43,7 +43,7 @@ pub(super) struct Row {
 
 /// One pair as the towers read it.
 pub(super) struct Example {
-    /// The text itself.
+    /// The text itself, in its plain form.
     pub(super) words: String,
     pub(super) text: TextInput,
     pub(super) molecule: MoleculeInput,
@@ -217,9 +217,10 @@ pub(super) fn read_example(
     if !(1..=config.molecule.max_atoms).contains(&molecule.atoms()) {
         return None;
     }
+    let words = plain_text(&row.text).into_owned();
     Some(Example {
-        text: reader.read(&row.text, 0).ok()?,
-        words: row.text.clone(),
+        text: reader.read(&words, 0).ok()?,
+        words,
         fragments: molecule.fragments(),
         fingerprint: molecule.morgan_fingerprint(),
         molecule: MoleculeInput::new(&molecule, config),
