@@ -18,6 +18,9 @@ soak minutes="60":
 # Throughput, latency and refusals of a server under load, at its capacity and beyond
 bench-load connections="8" seconds="10": (_example "load" connections seconds)
 
+# Searches beside an import: p50 and p99 on an idle server and beside it, in turns
+bench-load-import *args: (_example "load_import" args)
+
 # Time to the first answer after an open, with and without the graph on the disk, and bytes by component
 bench-open *args="200000": (_example "open_table" args)
 

@@ -26,6 +26,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     }
     info.heads.iter().for_each(|head| println!("{}", head_line(head)));
     for collection in connection.client.list_collections().await?.collections {
+        let (rule, current) = (collection.normalisation_rule, collection.server_normalisation_rule);
         let name = collection.config.unwrap_or_default().name;
         let stats = connection.client.stats(&name).await?;
         let (molecules, texts) =
@@ -39,6 +40,12 @@ pub(crate) async fn run(args: Args) -> Result<()> {
             (molecules.memory_bytes + texts.memory_bytes + stats.fingerprint_bytes) as f64 / 1e6,
             readiness(stats.readiness())
         );
+        if rule != current {
+            println!(
+                "  made when structures were normalised by rule {rule}; this server's rule is {current}: import it again to have \
+                 all records by one rule"
+            );
+        }
         if let Some(problem) = &stats.unsaved {
             println!(
                 "  a graph is not on the disk as it is, so the next start makes again what is missing: {problem}"

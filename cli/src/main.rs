@@ -33,7 +33,7 @@ mod tokenizer;
 mod train;
 mod writing;
 
-use std::{io::IsTerminal, process::ExitCode};
+use std::{io::IsTerminal, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
@@ -82,6 +82,9 @@ enum Command {
     Repair(repair::Args),
 }
 
+/// How long a command waits at its end for work that nobody waits for.
+const LAST_WORK: Duration = Duration::from_secs(2);
+
 fn main() -> ExitCode {
     let filter =
         EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,moiety=info"));
@@ -101,7 +104,11 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> error::Result<()> {
     let in_runtime = |work: std::pin::Pin<Box<dyn Future<Output = error::Result<()>>>>| {
-        tokio::runtime::Runtime::new().map_err(error::CliError::Runtime)?.block_on(work)
+        let runtime = tokio::runtime::Runtime::new().map_err(error::CliError::Runtime)?;
+        let done = runtime.block_on(work);
+        // A server's calls that were cut may still be at work; nobody waits for them any more.
+        runtime.shutdown_timeout(LAST_WORK);
+        done
     };
     match command {
         Command::Demo(args) => in_runtime(Box::pin(demo::run(args))),
@@ -130,5 +137,17 @@ mod tests {
     #[test]
     fn every_command_line_argument_is_consistent() {
         super::Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_option_of_serve_can_be_set_in_the_environment() {
+        let cli = super::Cli::command();
+        let serve = cli.find_subcommand("serve").unwrap();
+        let options = serve.get_arguments().filter(|option| option.get_id() != "help");
+        for option in options {
+            let id = option.get_id().as_str();
+            let wanted = format!("MOIETY_{}", id.to_uppercase());
+            assert_eq!(option.get_env().and_then(|name| name.to_str()), Some(&*wanted), "{id}");
+        }
     }
 }

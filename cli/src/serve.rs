@@ -1,6 +1,6 @@
 //! `moiety serve`: an engine over a data directory, on a socket.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use moiety_engine::{Access, Engine, EngineOptions, Start};
 use moiety_rpc::ServerOptions;
@@ -17,29 +17,36 @@ pub(crate) const DEFAULT_ADDRESS: &str = "127.0.0.1:7400";
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Directory of the collections; made if it is not there
-    #[arg(long)]
+    #[arg(long, env = "MOIETY_DATA")]
     data: PathBuf,
     /// Address to listen on. There is no authentication yet: do not listen beyond this machine without a proxy
-    #[arg(long, default_value = DEFAULT_ADDRESS)]
+    #[arg(long, env = "MOIETY_LISTEN", default_value = DEFAULT_ADDRESS)]
     listen: SocketAddr,
     /// Most calls at work at once; further ones are refused with a retry delay
-    #[arg(long, default_value_t = ServerOptions::default().max_in_flight)]
+    #[arg(long, env = "MOIETY_MAX_IN_FLIGHT", default_value_t = ServerOptions::default().max_in_flight)]
     max_in_flight: usize,
     /// Most of these calls that the model writes for at once (captions, molecules for texts); further ones are refused with a
     /// retry delay
-    #[arg(long, default_value_t = ServerOptions::default().max_writing)]
+    #[arg(long, env = "MOIETY_MAX_WRITING", default_value_t = ServerOptions::default().max_writing)]
     max_writing: usize,
     /// Memory for requests, on their way and at work, and for answers that clients have not read, in MiB; beyond it calls are
     /// refused with a retry delay
-    #[arg(long, default_value_t = ServerOptions::default().max_bytes_in_flight >> 20)]
+    #[arg(long, env = "MOIETY_MESSAGE_MEMORY", default_value_t = ServerOptions::default().max_bytes_in_flight >> 20)]
     message_memory: usize,
     /// Serve for reading only: nothing is written, and what can be read of a damaged directory is served
-    #[arg(long)]
+    #[arg(long, env = "MOIETY_READ_ONLY")]
     read_only: bool,
     /// Memory for store, vectors and graphs, in MiB; writes beyond it are refused, and collections beyond it are searched on
     /// the disk [default: 256 for the store, no bound for the rest]
-    #[arg(long)]
+    #[arg(long, env = "MOIETY_MEMORY")]
     memory: Option<usize>,
+    /// Seconds that calls may take to finish after SIGTERM or Ctrl-C; what is not done by then is cut. Imports end at once, and the
+    /// same import goes on where it was
+    #[arg(long, env = "MOIETY_DRAIN_TIMEOUT", default_value_t = ServerOptions::default().drain_timeout.as_secs())]
+    drain_timeout: u64,
+    /// Milliseconds after which a call is logged as slow; calls that fail always are
+    #[arg(long, env = "MOIETY_SLOW_CALL", default_value_t = ServerOptions::default().slow_call.as_millis() as u64)]
+    slow_call: u64,
     #[command(flatten)]
     model: ModelArgs,
 }
@@ -51,7 +58,8 @@ impl Args {
             None => EngineOptions::default(),
         };
         let access = if self.read_only { Access::ReadOnly } else { Access::ReadWrite };
-        EngineOptions { access, start: Start::AtOnce, ..options }
+        let write_threads = self.model.threads();
+        EngineOptions { access, start: Start::AtOnce, write_threads, ..options }
     }
 }
 
@@ -61,6 +69,8 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         max_in_flight: args.max_in_flight,
         max_writing: args.max_writing,
         max_bytes_in_flight: args.message_memory.saturating_mul(1 << 20),
+        drain_timeout: Duration::from_secs(args.drain_timeout),
+        slow_call: Duration::from_millis(args.slow_call),
         ..ServerOptions::default()
     };
     let server = Local::start(args.data, options, args.listen, &args.model, serving).await?;

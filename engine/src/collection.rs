@@ -97,6 +97,15 @@ pub struct CollectionInfo {
     pub part_dim: usize,
     /// Format version it was written with.
     pub format_version: u32,
+    /// The rule by which structures were normalised when it was made, see [`moiety_chem::NORMALISATION_RULE`]. Records that a
+    /// later program writes follow that program's rule; import them again to have all by one.
+    #[serde(default = "first_rule")]
+    pub normalisation_rule: u32,
+}
+
+/// The rule of collections that do not say.
+fn first_rule() -> u32 {
+    1
 }
 
 /// How large a collection is, and how ready.

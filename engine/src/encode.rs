@@ -30,7 +30,9 @@ impl Engine {
         structures: &[Structure],
         patience: &Patience,
     ) -> Result<Vec<std::result::Result<Encoding, ItemEncodingError>>> {
-        let encode = |molecules: &[&Molecule]| Ok(self.encoder().encode_molecules(molecules)?);
+        let encode = |molecules: &[&Molecule]| {
+            Ok(self.bulk.run(molecules.len(), || self.encoder().encode_molecules(molecules))?)
+        };
         some_at_a_time(structures, patience, |structure| self.readable(structure), encode)
     }
 
@@ -40,7 +42,9 @@ impl Engine {
         texts: &[String],
         patience: &Patience,
     ) -> Result<Vec<std::result::Result<Encoding, ItemEncodingError>>> {
-        let encode = |texts: &[&str]| Ok(self.encoder().encode_texts(texts)?);
+        let encode = |texts: &[&str]| {
+            Ok(self.bulk.run(texts.len(), || self.encoder().encode_texts(texts))?)
+        };
         some_at_a_time(texts, patience, |text| self.legible(text), encode)
     }
 

@@ -17,6 +17,7 @@ use crate::{
     EngineOptions, IndexInfo, IndexSpec, Migrated, Patience, Readiness, Record, RecordError, Start,
     StoreUse,
     background::{Background, Stop},
+    bulk::BulkThreads,
     delete,
     error::{EngineError, Result},
     graphs, index_field, keeper,
@@ -48,6 +49,7 @@ pub struct Engine {
     background: Background,
     pub(crate) store: Arc<Store>,
     encoder: Arc<dyn Encoder>,
+    pub(crate) bulk: BulkThreads,
     /// What predicts properties; none unless given.
     pub(crate) heads: Heads,
     pub(crate) options: EngineOptions,
@@ -105,6 +107,7 @@ impl Engine {
             background: Background::default(),
             store,
             encoder: Arc::clone(encoder),
+            bulk: BulkThreads::start(options.write_threads)?,
             heads: Heads::default(),
             options: options.clone(),
             budget: Budget::new(meter, Arc::clone(&collections)),
@@ -186,6 +189,7 @@ impl Engine {
             global_dim: model.global_dim,
             part_dim: model.part_dim,
             format_version: FORMAT_VERSION,
+            normalisation_rule: moiety_chem::NORMALISATION_RULE,
         };
         let number = self.store.view().next_collection()?;
         let next = CollectionId(number.0 + 1);
@@ -289,7 +293,7 @@ impl Engine {
     ) -> Result<Vec<std::result::Result<Acknowledged, RecordError>>> {
         let live = self.live(collection)?;
         self.budget.make_room(&live, records.len())?;
-        let outcomes = upsert::upsert(&self.store, &self.encoder, &live, records, patience)?;
+        let outcomes = upsert::upsert(self, &live, records, patience)?;
         self.reclaim(&live);
         Ok(outcomes)
     }

@@ -186,6 +186,14 @@ pub enum EngineError {
     /// The store failed; what was not acknowledged may be lost, nothing else.
     #[error("store: {0}")]
     Store(String),
+    /// The system gave no threads.
+    #[error("cannot start {count} threads for writes (0: one per core): {source}")]
+    Threads {
+        /// How many were asked for.
+        count: usize,
+        /// What the system said.
+        source: rayon::ThreadPoolBuildError,
+    },
     /// A file or directory could not be used.
     #[error("cannot use {path}: {source}")]
     Io {
@@ -226,9 +234,11 @@ impl EngineError {
             Self::DiskFull { .. } | Self::MemoryFull { .. } => ErrorKind::Exhausted,
             Self::Cancelled | Self::DeadlineExceeded => ErrorKind::Cancelled,
             Self::Corrupt { .. } => ErrorKind::Corrupt,
-            Self::Encoder(_) | Self::Index(_) | Self::Store(_) | Self::Io { .. } => {
-                ErrorKind::Internal
-            }
+            Self::Encoder(_)
+            | Self::Index(_)
+            | Self::Store(_)
+            | Self::Threads { .. }
+            | Self::Io { .. } => ErrorKind::Internal,
         }
     }
 

@@ -154,6 +154,7 @@ mod tests {
             global_dim: 4,
             part_dim: 4,
             format_version: FORMAT_VERSION,
+            normalisation_rule: moiety_chem::NORMALISATION_RULE,
         };
         LiveCollection::empty(CollectionId(3), info, Schema::default(), &indexing()).unwrap()
     }

@@ -30,6 +30,7 @@
 //! ```
 
 mod background;
+mod bulk;
 mod cancel;
 mod check;
 mod collection;
@@ -84,7 +85,7 @@ pub use error::{EngineError, ErrorKind};
 pub use filter::{Bound, Filter, FilterSyntaxError};
 pub use filter_plan::{AccessPath, ConditionPlan, FilterPlan, Strategy};
 pub use generate::{GeneratedMolecule, GeneratedText, ItemResult, NamedMolecule};
-pub use moiety_chem::{Group, PatternStereo, Structure};
+pub use moiety_chem::{Group, NORMALISATION_RULE, PatternStereo, Structure};
 pub use moiety_encoder::property::{Head, HeadPrediction, HeadSpec, Heads, TaskKind};
 pub use moiety_encoder::t5::generate::{
     GenerateOptions, LengthCount, Sampling, Scoring, Strategy as GenerateStrategy,
@@ -92,6 +93,7 @@ pub use moiety_encoder::t5::generate::{
 pub use moiety_encoder::{Encoder, Encoding, Extent, Level, ModelInfo};
 pub use options::{Access, EngineOptions, FreeSpace, Start};
 pub use predict::Predictions;
+pub use prepare::inexact_integer;
 pub use query::{
     Accuracy, Direction, ExplainRequest, Explanation, FilterExplanation, Hit, LevelExplanation,
     LevelName, LevelScores, LevelWeights, MatchedPair, Query, Rerank, SearchRequest,

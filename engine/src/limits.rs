@@ -36,3 +36,7 @@ pub const MAX_FILTER_STRUCTURES: usize = 64;
 pub const MAX_INDEXES: usize = 64;
 /// Rough bytes of the records in one answer: hits of a search, or records of a page or a get.
 pub const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
+
+/// Integers up to this one, either way, are the same as doubles: 2 to the power of 53. Beyond, only the engine keeps them as they
+/// are.
+pub const MAX_EXACT_INTEGER: u64 = 1 << 53;

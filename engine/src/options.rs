@@ -23,6 +23,8 @@ pub struct EngineOptions {
     pub free_space: FreeSpace,
     /// What an open waits for.
     pub start: Start,
+    /// Threads that read and encode what is written, below the priority of searches; 0 takes one per core.
+    pub write_threads: usize,
 }
 
 impl Default for EngineOptions {
@@ -36,6 +38,7 @@ impl Default for EngineOptions {
             reserve_bytes: 512 << 20,
             free_space: FreeSpace::of_the_disk(),
             start: Start::Loaded,
+            write_threads: 0,
         }
     }
 }

@@ -59,7 +59,8 @@ impl Engine {
     ) -> Result<Predictions<'_>> {
         let heads = self.chosen(names)?;
         let predict = |molecules: &[&Molecule]| {
-            let encodings = self.encoder().encode_molecules(molecules)?;
+            let encode = || self.encoder().encode_molecules(molecules);
+            let encodings = self.bulk.run(molecules.len(), encode)?;
             Ok(Heads::predict(&heads, molecules, &encodings))
         };
         let items = some_at_a_time(structures, patience, |s| self.readable(s), predict)?;

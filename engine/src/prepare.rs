@@ -2,13 +2,14 @@
 
 use moiety_chem::{Molecule, Structure};
 use moiety_encoder::{Encoder, EncoderError};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use crate::{
     Record, RecordError, StoredMolecule, StoredRecord,
     facts::facts,
     limits::{
-        MAX_ID_BYTES, MAX_PAYLOAD_BYTES, MAX_PAYLOAD_DEPTH, MAX_STRUCTURE_BYTES, MAX_TEXT_BYTES,
+        MAX_EXACT_INTEGER, MAX_ID_BYTES, MAX_PAYLOAD_BYTES, MAX_PAYLOAD_DEPTH, MAX_STRUCTURE_BYTES,
+        MAX_TEXT_BYTES,
     },
     prints::Prints,
 };
@@ -141,6 +142,22 @@ fn check_value(value: &Value, depth: usize, budget: &mut usize) -> Result<(), Fa
     }
 }
 
+/// An integer in a value that a double, which is what numbers are on the wire, would round to another. The engine keeps it as it
+/// is.
+pub fn inexact_integer(value: &Value) -> Option<&Number> {
+    match value {
+        Value::Number(number) => Some(number).filter(|number| is_inexact(number)),
+        Value::Array(items) => items.iter().find_map(inexact_integer),
+        Value::Object(fields) => fields.values().find_map(inexact_integer),
+        _ => None,
+    }
+}
+
+fn is_inexact(number: &Number) -> bool {
+    let magnitude = number.as_u64().or_else(|| number.as_i64().map(i64::unsigned_abs));
+    magnitude.is_some_and(|magnitude| magnitude > MAX_EXACT_INTEGER)
+}
+
 /// Takes the bytes of a string, or a few for anything else.
 fn spend(budget: &mut usize, bytes: usize) -> Result<(), Fault> {
     let reason = || format!("it is larger than {MAX_PAYLOAD_BYTES} bytes");
@@ -193,6 +210,17 @@ mod tests {
         for value in [deep, large, many] {
             let payload = [("key".to_owned(), value)].into_iter().collect();
             assert_eq!(fault(Record { payload, ..text_record() }).field, "payload");
+        }
+    }
+
+    #[test]
+    fn integers_that_a_double_would_round_are_found_wherever_they_are() {
+        let found = |value: Value| inexact_integer(&json!([{ "n": value }])).is_some();
+        for exact in [json!(1_u64 << 53), json!(-(1_i64 << 53)), json!(1e300), json!(0.1)] {
+            assert!(!found(exact.clone()), "{exact}");
+        }
+        for inexact in [json!((1_u64 << 53) + 1), json!(u64::MAX), json!(i64::MIN)] {
+            assert!(found(inexact.clone()), "{inexact}");
         }
     }
 

@@ -3,7 +3,7 @@
 //! Everything slow happens before a writer takes its turn. A record that cannot be taken comes back with its reason; the
 //! others are written.
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
 use moiety_chem::Molecule;
 use moiety_encoder::{Encoder, EncoderError, Encoding};
@@ -11,7 +11,7 @@ use moiety_index::IndexError;
 use rayon::prelude::*;
 
 use crate::{
-    Acknowledged, Patience, Record, RecordError, Side, StoredRecord, UpsertOutcome,
+    Acknowledged, Engine, Patience, Record, RecordError, Side, StoredRecord, UpsertOutcome,
     error::{EngineError, Result},
     levels,
     limits::MAX_BATCH_RECORDS,
@@ -22,8 +22,8 @@ use crate::{
     store::{Batch, SideValue, Store, Ticket, encode_levels, encode_record},
 };
 
-/// Records whose encodings are in memory at one time.
-const ENCODE_RECORDS: usize = 256;
+/// Records that are encoded between two looks at the caller's patience.
+const ENCODE_RECORDS: usize = 128;
 
 type Outcome = std::result::Result<Acknowledged, RecordError>;
 
@@ -40,12 +40,12 @@ struct Ready {
 
 /// Writes a batch; one result per record, in order.
 pub(crate) fn upsert(
-    store: &Store,
-    encoder: &Arc<dyn Encoder>,
+    engine: &Engine,
     live: &LiveCollection,
     records: Vec<Record>,
     patience: &Patience,
 ) -> Result<Vec<Outcome>> {
+    let (store, encoder) = (&engine.store, engine.encoder().as_ref());
     store.check_room(0)?;
     if records.len() > MAX_BATCH_RECORDS {
         let reason =
@@ -61,7 +61,7 @@ pub(crate) fn upsert(
         if chunk.is_empty() {
             break;
         }
-        for result in encode_chunk(encoder.as_ref(), live, chunk)? {
+        for result in engine.bulk.run(chunk.len(), || encode_chunk(encoder, live, chunk))? {
             match result {
                 Ok(record) => ready.push(record),
                 Err(error) => {

@@ -56,6 +56,7 @@ pub use metric::{MAX_NORM, Metric};
 pub use neighbor::{Nearest, Neighbor};
 pub use points::MAX_POINTS;
 pub use print_table::{PrintTable, PrintView};
+pub use rebuild::lower_priority;
 pub use tanimoto::{Fingerprints, MAX_BITS, Similar};
 
 /// Which identifiers a search may find.

@@ -138,16 +138,16 @@ pub(crate) fn build(
         new_graph(config, rows, stop)
     };
     let threads = ThreadPoolBuilder::new().num_threads(config.threads);
-    let pool = threads.start_handler(|_| give_way()).build().ok()?;
+    let pool = threads.start_handler(|_| lower_priority()).build().ok()?;
     let layers = pool.install(work)?;
     let image = freeze(&Parts { metric, dim, layers: &layers, rows: &numbers, ids: &ids }).ok()?;
     let graph = Some(Arc::new(Frozen::new(image, meter)));
     Some(Built { step, graph, dead, taken, lived })
 }
 
-/// Lets the threads of searches and writes go before this one, which still has a quarter of a core that others want whole: a
-/// niceness of 5, where there is such a thing.
-fn give_way() {
+/// Lowers the priority of the thread that calls it, so that the threads of searches run before it; it still has a quarter of a
+/// core that they want whole: a niceness of 5, where the system knows such a thing.
+pub fn lower_priority() {
     // A thread whose priority stays as it is works as well.
     let _ = ThreadPriorityValue::try_from(35u8)
         .map(|below| set_current_thread_priority(ThreadPriority::Crossplatform(below)));

@@ -1,8 +1,8 @@
 //! Requests that are counted while they arrive.
 //!
 //! The length of a message comes before its bytes. Room for a large one is taken then, and given back when the call has all
-//! of it and takes room of its own. So clients that send slowly hold a bounded amount of memory. Streams are left out: there
-//! are few at a time, and each holds one message.
+//! of it and takes room of its own. So clients that send slowly hold a bounded amount of memory. A compressed message counts as
+//! much as it can unpack to. Streams are left out: there are few at a time, and each holds one message.
 
 use std::{
     pin::Pin,
@@ -24,6 +24,10 @@ const PREFIX_BYTES: usize = 5;
 /// Calls whose requests are streams.
 const STREAMS: [&str; 2] = ["/moiety.v1.Records/Import", "/moiety.v1.Admin/UploadSnapshot"];
 
+/// Most bytes that a byte of each encoding unpacks to: of deflate, in gzip, 1,032; of zstd a block of four bytes repeats one of
+/// them 128 Ki times.
+const MOST_UNPACKED: [(&str, usize); 2] = [("gzip", 1_032), ("zstd", 32 << 10)];
+
 /// Ties room to the body of a request, as soon as its length is known.
 pub(crate) fn count(request: Request<Body>, room: &Room) -> Request<Body> {
     if STREAMS.contains(&request.uri().path()) {
@@ -31,7 +35,10 @@ pub(crate) fn count(request: Request<Body>, room: &Room) -> Request<Body> {
     }
     let room = room.clone();
     let prefix = [0; PREFIX_BYTES];
-    request.map(|body| Body::new(Arriving { body, prefix, seen: 0, room, held: None }))
+    let encoding = request.headers().get("grpc-encoding").and_then(|name| name.to_str().ok());
+    let of_encoding = MOST_UNPACKED.iter().find(|(name, _)| Some(*name) == encoding);
+    let unpacks_to = of_encoding.map_or(1, |(_, most)| *most);
+    request.map(|body| Body::new(Arriving { body, prefix, seen: 0, unpacks_to, room, held: None }))
 }
 
 /// The body of a request of one message.
@@ -40,6 +47,8 @@ struct Arriving {
     prefix: [u8; PREFIX_BYTES],
     /// Bytes of the prefix that came.
     seen: usize,
+    /// Most bytes that one byte of a compressed message becomes.
+    unpacks_to: usize,
     room: Room,
     held: Option<OwnedSemaphorePermit>,
 }
@@ -53,12 +62,16 @@ impl Arriving {
         }
         self.prefix[self.seen..][..came].copy_from_slice(&data[..came]);
         self.seen += came;
-        let [_, length @ ..] = self.prefix;
+        let [is_compressed, length @ ..] = self.prefix;
         let length = u32::from_be_bytes(length) as usize;
+        let unpacked = match is_compressed {
+            0 => length,
+            _ => length.saturating_mul(self.unpacks_to).min(MAX_MESSAGE_BYTES),
+        };
         // Small messages are let through, and those that are too large are refused before they are read.
-        let is_counted = (Held::PIECE_BYTES..=MAX_MESSAGE_BYTES).contains(&length);
+        let is_counted = length <= MAX_MESSAGE_BYTES && unpacked >= Held::PIECE_BYTES;
         if self.seen == PREFIX_BYTES && is_counted {
-            self.held = Some(self.room.take(length)?);
+            self.held = Some(self.room.take(unpacked)?);
         }
         Ok(())
     }

@@ -4,13 +4,16 @@
 //! server answers fast. Bytes are bounded as calls are: of requests at work, and of answers that their clients have not read.
 //! Work for a client that has gone ends where the engine next looks; a write that has begun is always finished.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use moiety_engine::{Engine, Patience};
 use moiety_proto::v1 as wire;
 use prost::Message;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
 
 use crate::{
     deadline::deadline,
@@ -29,20 +32,32 @@ pub(crate) struct Edge {
     transfers: Arc<Semaphore>,
     imports: Arc<Semaphore>,
     room: Room,
+    slow_call: Duration,
     draining: watch::Receiver<bool>,
+}
+
+/// What bounds the calls of a server, and from when on one is slow.
+pub(crate) struct Bounds {
+    /// Most calls at work at once.
+    pub(crate) places: usize,
+    /// Bytes of requests and answers.
+    pub(crate) room: Room,
+    /// A call that takes longer is logged.
+    pub(crate) slow_call: Duration,
 }
 
 impl Edge {
     pub(crate) fn new(
         engine: Arc<Engine>,
-        places: usize,
-        room: Room,
+        bounds: Bounds,
         draining: watch::Receiver<bool>,
     ) -> Self {
+        let Bounds { places, room, slow_call } = bounds;
         Self {
             engine,
             places: Arc::new(Semaphore::new(places)),
             places_total: places,
+            slow_call,
             transfers: Arc::new(Semaphore::new(MAX_TRANSFERS)),
             imports: Arc::new(Semaphore::new(MAX_IMPORTS)),
             room,
@@ -103,13 +118,23 @@ impl Edge {
             None => done.await,
             Some(at) => tokio::time::timeout_at(at, done).await.unwrap_or(Err(deadline_exceeded())),
         };
-        match &answer {
-            Ok(_) => tracing::debug!(time = ?clock.began.elapsed(), "answered"),
-            Err(status) => {
-                tracing::debug!(code = ?status.code(), reason = status.message(), "refused")
-            }
-        }
+        self.log(answer.as_ref().err(), clock.began.elapsed());
         self.respond(answer?)
+    }
+
+    /// One line for a call that failed or was slow; the span has its method. What the call asked for is not in it, beyond
+    /// what the message of an error repeats.
+    fn log(&self, failed: Option<&Status>, time: Duration) {
+        match failed {
+            Some(status) => {
+                let (code, reason) = (status.code(), status.message());
+                tracing::info!(?code, ?time, reason, "the call failed");
+            }
+            None if time >= self.slow_call => {
+                tracing::info!(code = ?Code::Ok, ?time, "the call was slow");
+            }
+            None => tracing::debug!(?time, "answered"),
+        }
     }
 
     /// An answer that takes room until the client has read it.
@@ -123,8 +148,9 @@ impl Edge {
         Ok(response)
     }
 
-    /// Waits for a free place and for room for so many bytes, and does `work` there: for streams, which are held back by
-    /// waiting. The patience that it works with ends when nobody waits for this any more.
+    /// Waits for a free place and for room for so many bytes, and does `work` there: for imports, which are held back by
+    /// waiting and can be resumed. The patience that it works with ends when nobody waits for this any more, or when the server
+    /// begins to shut down.
     pub(crate) async fn wait_and_do<A: Send + 'static>(
         &self,
         bytes: usize,
@@ -132,7 +158,18 @@ impl Edge {
     ) -> Result<A, Status> {
         let room = self.room.wait_for(bytes).await?;
         let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| shutting_down())?;
-        self.blocking((place, room), Patience::endless(), work).await
+        let draining = self.draining.clone();
+        let patience = Patience::while_true(move || !*draining.borrow());
+        let began = Instant::now();
+        let done = self.blocking((place, room), patience, work).await.map_err(|status| {
+            let stopped = status.code() == Code::Cancelled && self.is_draining();
+            if stopped { shutting_down() } else { status }
+        });
+        // How long a chunk takes depends on its size, so none is slow.
+        if let Err(status) = &done {
+            self.log(Some(status), began.elapsed());
+        }
+        done
     }
 
     /// The engine, for work that is no short call.

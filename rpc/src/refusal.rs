@@ -1,13 +1,15 @@
 //! What tonic refuses before a request reaches us, said in canonical codes and with the remedy.
 //!
-//! tonic answers an over-long message with OUT_OF_RANGE and one that is not protobuf with INTERNAL. The first is a limit of
-//! ours and the second the caller's fault, so both are turned here. It leaves every other answer alone.
+//! tonic answers an over-long message with OUT_OF_RANGE, and one that is not protobuf or cannot be unpacked with INTERNAL. The
+//! first is a limit of ours and the others the caller's fault, so all are turned here. It leaves every other answer alone.
 
 use tonic::{Code, Status, body::Body, codegen::http::Response};
 
 use crate::limits::MAX_MESSAGE_BYTES;
 
 const TOO_LARGE: &str = "Error, decoded message length too large";
+const UNPACKS_TOO_LARGE: &str = "Error decompressing: size limit";
+const CANNOT_UNPACK: &str = "Error decompressing: ";
 const NOT_PROTOBUF: &str = "failed to decode Protobuf message";
 
 /// Turns the response of a refused unary call.
@@ -31,6 +33,18 @@ fn restated(status: &Status) -> Option<Status> {
                 "the request message is too large{}: the limit is {MAX_MESSAGE_BYTES} bytes; send fewer items in one \
                  message",
                 found_bytes(message)
+            )))
+        }
+        Code::ResourceExhausted if message.starts_with(UNPACKS_TOO_LARGE) => {
+            Some(Status::resource_exhausted(format!(
+                "the request message is too large when it is unpacked: the limit is {MAX_MESSAGE_BYTES} bytes; send fewer \
+                 items in one message"
+            )))
+        }
+        Code::Internal if message.starts_with(CANNOT_UNPACK) => {
+            let detail = message[CANNOT_UNPACK.len()..].trim_end_matches(", while sending request");
+            Some(Status::invalid_argument(format!(
+                "the request cannot be unpacked: {detail}; check that it is compressed as its grpc-encoding says"
             )))
         }
         Code::Internal if message.starts_with(NOT_PROTOBUF) => {

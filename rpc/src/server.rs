@@ -12,6 +12,7 @@ use moiety_proto::{
 };
 use tokio::{net::TcpListener, sync::watch};
 use tonic::{
+    codec::CompressionEncoding,
     server::NamedService,
     transport::server::{Server, TcpIncoming},
 };
@@ -19,10 +20,31 @@ use tonic_health::{ServingStatus, pb::health_server, server::HealthReporter};
 use tower::util::{MapRequestLayer, MapResponseLayer};
 
 use crate::{
-    admin::AdminService, arriving, collections::CollectionsService, convert::RerankDefaults,
-    edge::Edge, encoder::EncoderService, held, limits::MAX_MESSAGE_BYTES, readiness,
-    records::RecordsService, refusal, room::Room, search::SearchService,
+    admin::AdminService,
+    arriving,
+    collections::CollectionsService,
+    convert::RerankDefaults,
+    edge::{Bounds, Edge},
+    encoder::EncoderService,
+    held,
+    limits::MAX_MESSAGE_BYTES,
+    readiness,
+    records::RecordsService,
+    refusal,
+    room::Room,
+    search::SearchService,
 };
+
+/// A service that takes requests plain, by gzip and by zstd. The bound is of the message as it is when unpacked: unpacking ends
+/// there. Answers go out plain: clients of most languages say that they take gzip without being asked.
+macro_rules! bounded {
+    ($service:expr) => {
+        $service
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .accept_compressed(CompressionEncoding::Gzip)
+            .accept_compressed(CompressionEncoding::Zstd)
+    };
+}
 
 /// Most calls open at once on one connection, those that are refused or wait included.
 const MAX_STREAMS: u32 = 1_024;
@@ -40,6 +62,8 @@ pub struct ServerOptions {
     pub max_writing: usize,
     /// How long calls may take to finish once shutdown has begun; what is not done by then is cut.
     pub drain_timeout: Duration,
+    /// A call that takes longer is logged, as one that fails is.
+    pub slow_call: Duration,
     /// How queries are reranked that leave it to the server: settings of the model that is served.
     pub rerank: RerankDefaults,
 }
@@ -50,7 +74,8 @@ impl Default for ServerOptions {
             max_in_flight: 64,
             max_bytes_in_flight: 256 << 20,
             max_writing: 2,
-            drain_timeout: Duration::from_secs(30),
+            drain_timeout: Duration::from_secs(20),
+            slow_call: Duration::from_secs(1),
             rerank: RerankDefaults::default(),
         }
     }
@@ -81,8 +106,9 @@ pub enum Drained {
 
 /// Serves `engine` on `listener` until `shutdown` comes back and the calls at work are finished.
 ///
-/// On shutdown the health service turns to NOT_SERVING and ends its watches, no call is accepted any more, imports finish
-/// and acknowledge the chunk at work and end with UNAVAILABLE, and other calls have `drain_timeout` to finish.
+/// On shutdown the health service turns to NOT_SERVING and ends its watches, and no call is accepted any more. Imports end at
+/// once with UNAVAILABLE, since they can be resumed: a chunk that is being written is written and acknowledged, one that is
+/// still being encoded is not. Other calls have `drain_timeout` to finish.
 pub async fn run(
     listener: TcpListener,
     engine: Arc<Engine>,
@@ -92,7 +118,8 @@ pub async fn run(
     let (drain, draining) = watch::channel(false);
     let room = Room::new(options.max_bytes_in_flight);
     let places = options.max_in_flight.max(1);
-    let edge = Edge::new(Arc::clone(&engine), places, room.clone(), draining.clone());
+    let bounds = Bounds { places, room: room.clone(), slow_call: options.slow_call };
+    let edge = Edge::new(Arc::clone(&engine), bounds, draining.clone());
     let reporter = healthy().await;
     let reporting = tokio::spawn(readiness::report(engine, reporter.clone(), draining.clone()));
     let health = health_server::HealthServer::new(
@@ -108,26 +135,11 @@ pub async fn run(
         .add_service(health)
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)
-        .add_service(
-            CollectionsServer::new(CollectionsService::new(edge.clone()))
-                .max_decoding_message_size(MAX_MESSAGE_BYTES),
-        )
-        .add_service(
-            RecordsServer::new(RecordsService::new(edge.clone()))
-                .max_decoding_message_size(MAX_MESSAGE_BYTES),
-        )
-        .add_service(
-            SearchServer::new(SearchService::new(edge.clone(), options.rerank))
-                .max_decoding_message_size(MAX_MESSAGE_BYTES),
-        )
-        .add_service(
-            AdminServer::new(AdminService::new(edge.clone()))
-                .max_decoding_message_size(MAX_MESSAGE_BYTES),
-        )
-        .add_service(
-            EncoderServer::new(EncoderService::new(edge, options.max_writing))
-                .max_decoding_message_size(MAX_MESSAGE_BYTES),
-        );
+        .add_service(bounded!(CollectionsServer::new(CollectionsService::new(edge.clone()))))
+        .add_service(bounded!(RecordsServer::new(RecordsService::new(edge.clone()))))
+        .add_service(bounded!(SearchServer::new(SearchService::new(edge.clone(), options.rerank))))
+        .add_service(bounded!(AdminServer::new(AdminService::new(edge.clone()))))
+        .add_service(bounded!(EncoderServer::new(EncoderService::new(edge, options.max_writing))));
     let address = listener.local_addr()?;
     tracing::info!(%address, max_in_flight = options.max_in_flight, "serving");
     let stop = async move {

@@ -147,7 +147,7 @@ async fn work_for_a_client_that_has_gone_ends_and_its_place_is_free() {
         let client = served.client.clone();
         let call = tokio::spawn(async move {
             if importing {
-                let records = (0..256 * CHUNKS).map(|n| note(&format!("r{n}"), "wait")).collect();
+                let records = (0..128 * CHUNKS).map(|n| note(&format!("r{n}"), "wait")).collect();
                 let mut session = client.import("demo", patient()).await.unwrap();
                 session.send(1, records).await.unwrap();
                 session.finish().await.unwrap();
@@ -309,6 +309,28 @@ async fn open_imports_end_with_unavailable_at_shutdown() {
         assert_eq!(status.code(), Code::Unavailable, "{status}");
         assert_eq!(served.ended().await, Drained::Finished);
     }
+}
+
+#[tokio::test]
+async fn an_import_ends_at_shutdown_without_encoding_the_rest_of_its_chunk() {
+    let (mut served, gate) = gated(ServerOptions::default()).await;
+    let options = ImportOptions { max_attempts: 1, ..ImportOptions::default() };
+    let client = served.client.clone();
+    let call = tokio::spawn(async move {
+        let records = (0..512).map(|n| note(&format!("r{n}"), "wait")).collect();
+        let mut session = client.import("demo", options).await?;
+        session.send(1, records).await?;
+        session.finish().await
+    });
+    gate.someone_waits().await;
+    served.begin_stop();
+    while TcpStream::connect(served.address).await.is_ok() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    gate.open();
+    assert_eq!(served.ended().await, Drained::Finished);
+    assert!(call.await.unwrap().is_err(), "what was not encoded is not acknowledged");
+    assert_eq!(gate.came(), 1, "records are encoded some at a time, and no more after the signal");
 }
 
 #[tokio::test]

@@ -47,6 +47,8 @@ pub fn collection_to_wire(info: CollectionInfo) -> wire::Collection {
         global_dimension: info.global_dim as u32,
         part_dimension: info.part_dim as u32,
         format_version: info.format_version,
+        normalisation_rule: info.normalisation_rule,
+        server_normalisation_rule: moiety_engine::NORMALISATION_RULE,
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Whole numbers up to 2^53 become JSON integers, so that a year comes back as `1932` and not `1932.0`.
 
+use moiety_engine::inexact_integer;
 use prost_types::{ListValue, Struct, Value, value::Kind};
 use serde_json::{Map, Number};
 
@@ -24,7 +25,7 @@ pub fn payload_from_wire(
         .collect()
 }
 
-/// A JSON object as a payload. Integers beyond 2^53 are rounded to binary64.
+/// A JSON object as a payload. Integers beyond 2^53, which numbers of the wire would round, go out as strings of their digits.
 pub fn payload_to_wire(payload: &Map<String, serde_json::Value>) -> Struct {
     let fields = payload.iter().map(|(name, value)| (name.clone(), value_to_wire(value)));
     Struct { fields: fields.collect() }
@@ -63,7 +64,10 @@ pub(super) fn value_to_wire(value: &serde_json::Value) -> Value {
     let kind = match value {
         serde_json::Value::Null => Kind::NullValue(0),
         serde_json::Value::Bool(value) => Kind::BoolValue(*value),
-        serde_json::Value::Number(value) => Kind::NumberValue(value.as_f64().unwrap_or_default()),
+        serde_json::Value::Number(number) => match inexact_integer(value) {
+            Some(_) => Kind::StringValue(number.to_string()),
+            None => Kind::NumberValue(number.as_f64().unwrap_or_default()),
+        },
         serde_json::Value::String(value) => Kind::StringValue(value.clone()),
         serde_json::Value::Array(values) => {
             Kind::ListValue(ListValue { values: values.iter().map(value_to_wire).collect() })
