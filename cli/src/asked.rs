@@ -6,7 +6,7 @@ use moiety_rpc::wire;
 
 use crate::{
     error::Result,
-    reader::{self, Columns, Format, Lines},
+    reader::{self, Columns, Format, Lines, Reading, Source},
     structure,
 };
 
@@ -92,7 +92,9 @@ impl Records {
         pick: impl Fn(wire::Record) -> Option<Asked<T>>,
     ) -> Result<Vec<Asked<T>>> {
         let mut all = Vec::new();
-        for row in reader::open(file, self.format, &self.columns)? {
+        let reading =
+            Reading { format: self.format, columns: Some(&self.columns), ..Reading::default() };
+        for row in reader::open(&Source::new(file)?, reading)?.rows {
             let (line, picked) = match row {
                 Ok(row) => (row.line, pick(row.record).ok_or_else(|| format!("no {what}"))),
                 Err(reject) => (reject.line, Err(reject.reason)),

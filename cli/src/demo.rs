@@ -12,9 +12,9 @@ use serde::Deserialize;
 use crate::{
     error::{CliError, Result, at},
     import::{Books, Import, ensure_collection},
-    model_dir::{ModelArgs, find_upwards},
+    model_dir::{ModelArgs, find_shipped},
     progress,
-    reader::{self, Columns},
+    reader::{self, Reading, Source},
     serve::{DEFAULT_ADDRESS, Local, stop_signal},
     structure, table,
 };
@@ -52,9 +52,7 @@ enum Kind {
 }
 
 pub(crate) async fn run(args: Args) -> Result<()> {
-    let library = find_upwards("demo").ok_or_else(|| {
-        CliError::Usage("no demo/ here or above the program; run it in the repository".into())
-    })?;
+    let molecules = find_shipped("demo/molecules.jsonl")?;
     let temporary = tempfile::tempdir().map_err(at(Path::new("temporary directory")))?;
     let data = args.data.clone().unwrap_or_else(|| temporary.path().to_path_buf());
     let listen = if args.serve { args.listen } else { SocketAddr::from(([127, 0, 0, 1], 0)) };
@@ -62,8 +60,8 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         Local::start(data, EngineOptions::default(), listen, &args.model, ServerOptions::default())
             .await?;
     let client = Client::connect(&server.address.to_string()).await?;
-    load(&client, &library.join("molecules.jsonl")).await?;
-    let questions = questions(&library.join("queries.jsonl"))?;
+    load(&client, &molecules).await?;
+    let questions = questions(&molecules.with_file_name("queries.jsonl"))?;
     let mut wrong = 0;
     for question in &questions {
         wrong += usize::from(!ask(&client, question).await?);
@@ -78,7 +76,8 @@ pub(crate) async fn run(args: Args) -> Result<()> {
             "serving the demo library on {} (Ctrl-C stops); in another terminal:",
             server.address
         );
-        println!("  moiety search --collection {COLLECTION} --text \"a sweetener\" --explain");
+        let program = program_name();
+        println!("  {program} search --collection {COLLECTION} --text \"a sweetener\" --explain");
         stop_signal().await;
     }
     drop(client);
@@ -86,11 +85,25 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     if wrong > 0 { Err(CliError::Demo { wrong, asked: questions.len() }) } else { Ok(()) }
 }
 
+/// The program as a shell in the working directory finds it.
+fn program_name() -> String {
+    let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("moiety"));
+    let on_path = std::env::var_os("PATH").is_some_and(|path| {
+        std::env::split_paths(&path).any(|dir| Some(dir.as_path()) == program.parent())
+    });
+    if on_path {
+        return "moiety".to_owned();
+    }
+    let here = std::env::current_dir().ok();
+    let relative = here.and_then(|here| Some(program.strip_prefix(here).ok()?.to_path_buf()));
+    relative.unwrap_or(program).display().to_string()
+}
+
 async fn load(client: &Client, file: &Path) -> Result<()> {
     ensure_collection(client, COLLECTION, None).await?;
     let session = client.import(COLLECTION, ImportOptions::default()).await?;
     let mut import = Import::new(session, 64, Books::new(None, None, progress::bar(0, "loading")));
-    for row in reader::open(file, None, &Columns::default())? {
+    for row in reader::open(&Source::new(file)?, Reading::default())?.rows {
         import.take(row).await?;
     }
     let summary = import.finish().await?;

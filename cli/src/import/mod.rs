@@ -1,10 +1,11 @@
 //! `moiety import`: a file of records into a collection, acknowledged chunk by chunk, resumable.
 
+mod preview;
 mod progress_file;
 mod rejects;
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     path::{Path, PathBuf},
 };
 
@@ -12,18 +13,18 @@ use clap::ValueEnum;
 use indicatif::ProgressBar;
 use moiety_rpc::{Client, ImportOptions, ImportSession, wire};
 use progress_file::ProgressFile;
-use rejects::Rejects;
+use rejects::{Rejects, RejectsPath};
 
 use crate::{
     connect::ServerArgs,
     error::{CliError, Result, at},
     progress,
-    reader::{self, Columns, Format, Reject, Row, Rows},
+    reader::{self, CellType, Columns, Format, Opened, Reading, Reject, Row, Rows, Source},
 };
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// File of records; gzipped or not
+    /// File of records, gzipped or not; `-` reads standard input, with --format
     file: PathBuf,
     /// Collection to fill; made if it is not there
     #[arg(long)]
@@ -39,9 +40,13 @@ pub(crate) struct Args {
     /// Records in a chunk; each chunk is acknowledged when it is durable
     #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     chunk: u32,
-    /// Where lines that are not taken go, with their reasons [default: FILE.COLLECTION.rejects.tsv here]
+    /// Where lines that are not taken go, with their reasons [default: FILE.COLLECTION.rejects.tsv here, or with a number where
+    /// an earlier import left one]
     #[arg(long)]
     rejects: Option<PathBuf>,
+    /// Say what the columns are taken for, show the first ten records, and write nothing
+    #[arg(long)]
+    dry_run: bool,
     /// Begin at the first line even where an earlier import of this file stopped in the middle
     #[arg(long)]
     restart: bool,
@@ -82,38 +87,93 @@ pub(crate) struct Summary {
 }
 
 pub(crate) async fn run(args: Args) -> Result<()> {
-    let name = args.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let base = format!("{name}.{}", args.collection);
-    let rejects_path = args.rejects.clone().unwrap_or_else(|| format!("{base}.rejects.tsv").into());
-    check_apart(&args.file, &rejects_path)?;
-    // What cannot be read twice cannot be gone on with.
-    let again = args.file.metadata().map_err(at(&args.file))?.is_file();
-    let progress_path = PathBuf::from(format!("{base}.progress.json"));
-    let mut progress_file = match again {
-        true => Some(ProgressFile::open(progress_path.clone(), &args)?),
-        false => None,
-    };
-    let rows = reader::open(&args.file, args.format, &args.columns)?;
-    let bar = progress::bar(if again { count_lines(&args.file)? } else { 0 }, "importing");
+    let source = Source::new(&args.file)?;
     let connection = args.server.connect().await?;
-    let made = ensure_collection(&connection.client, &args.collection, args.durability).await?;
+    let client = &connection.client;
+    let indexed = indexed_fields(client, &args.collection).await?;
+    let reading =
+        Reading { format: args.format, columns: Some(&args.columns), indexed: Some(&indexed) };
+    let Opened { rows, mapping } = reader::open(&source, reading)?;
+    println!("{}:\n{mapping}", args.file.display());
+    if args.dry_run {
+        preview::show(rows);
+        return connection.close().await;
+    }
+    if mapping.numbers_lines() {
+        eprintln!(
+            "moiety: identifiers are made of the file's name and line numbers, so the same molecules in another file become \
+             other records; name a column with --id-column"
+        );
+    }
+    let made = ensure_collection(client, &args.collection, args.durability).await?;
     if !made && args.durability.is_some() {
         println!("{} is there and keeps its durability", args.collection);
     }
-    let done_before = go_on_after(progress_file.as_mut(), made);
-    let rejects = Rejects::open(&rejects_path, done_before)?;
-    bar.set_position(done_before);
-    let session = connection.client.import(&args.collection, ImportOptions::default()).await?;
-    let books = Books::new(Some(rejects), progress_file, bar);
-    let import = Import::new(session, args.chunk as usize, books);
-    let interrupted = |error| match again && progress_path.exists() {
-        true => CliError::Interrupted(Box::new(error)),
-        false => error,
-    };
-    let summary = import.take_all(rows).await.map_err(interrupted)?;
+    let import = Files::of(&args, &source)?;
+    let summary = import.run(client, &args, (rows, made)).await?;
     connection.close().await?;
-    println!("{}", summary.describe(&rejects_path));
+    println!("{summary}");
     Ok(())
+}
+
+/// What an import reads and writes beside the collection.
+struct Files<'a> {
+    source: &'a Source,
+    rejects: RejectsPath,
+    progress_path: PathBuf,
+    progress: Option<ProgressFile>,
+}
+
+impl<'a> Files<'a> {
+    fn of(args: &Args, source: &'a Source) -> Result<Self> {
+        let name = args.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let base = format!("{name}.{}", args.collection);
+        let rejects = RejectsPath::new(args.rejects.as_deref(), &base);
+        check_apart(&args.file, rejects.first())?;
+        let progress_path = PathBuf::from(format!("{base}.progress.json"));
+        // What cannot be read twice cannot be gone on with.
+        let progress = match source.is_file() {
+            true => Some(ProgressFile::open(progress_path.clone(), args)?),
+            false => None,
+        };
+        Ok(Self { source, rejects, progress_path, progress })
+    }
+
+    /// Imports what was not imported before; gives what to say of it.
+    async fn run(
+        mut self,
+        client: &Client,
+        args: &Args,
+        (rows, made): (Rows, bool),
+    ) -> Result<String> {
+        let done_before = go_on_after(self.progress.as_mut(), made);
+        let rejects_path = self.rejects.path(done_before)?;
+        let rejects = Rejects::open(&rejects_path, done_before)?;
+        let bar = progress::bar(count_lines(self.source)?, "importing");
+        bar.set_position(done_before);
+        let is_resumable = self.progress.is_some();
+        let session = client.import(&args.collection, ImportOptions::default()).await?;
+        let books = Books::new(Some(rejects), self.progress, bar);
+        let import = Import::new(session, args.chunk as usize, books);
+        let interrupted = |error| match is_resumable && self.progress_path.exists() {
+            true => CliError::Interrupted(Box::new(error)),
+            false => error,
+        };
+        let summary = import.take_all(rows).await.map_err(interrupted)?;
+        Ok(summary.describe(&rejects_path))
+    }
+}
+
+/// What indexes of the collection want of their fields; nothing where it is not there.
+async fn indexed_fields(client: &Client, collection: &str) -> Result<BTreeMap<String, CellType>> {
+    let there = client.list_collections().await?.collections.into_iter().filter_map(|c| c.config);
+    let indexes =
+        there.filter(|config| config.name == collection).flat_map(|config| config.indexes);
+    // A path in backticks names the field between them.
+    let typed = indexes.map(|index| {
+        (index.field.trim_matches('`').to_owned(), CellType::of_index(index.r#type()))
+    });
+    Ok(typed.collect())
 }
 
 /// Refuses to write the rejects over the file that is imported.
@@ -171,11 +231,11 @@ pub(crate) async fn ensure_collection(
 }
 
 /// Lines of the file, for the bar.
-fn count_lines(path: &Path) -> Result<u64> {
-    let mut input = reader::reader(path)?;
+fn count_lines(source: &Source) -> Result<u64> {
+    let mut input = source.open()?;
     let mut lines = 0;
     loop {
-        let block = input.fill_buf().map_err(at(path))?;
+        let block = input.fill_buf().map_err(at(source.path()))?;
         if block.is_empty() {
             return Ok(lines);
         }

@@ -11,6 +11,45 @@ use crate::{
     reader::Reject,
 };
 
+/// Where lines that were not taken go.
+pub(super) struct RejectsPath {
+    first: PathBuf,
+    /// Whether it was asked for, so that no other name will do.
+    asked: bool,
+}
+
+impl RejectsPath {
+    pub(super) fn new(asked: Option<&Path>, base: &str) -> Self {
+        match asked {
+            Some(asked) => Self { first: asked.to_owned(), asked: true },
+            None => Self { first: format!("{base}.rejects.tsv").into(), asked: false },
+        }
+    }
+
+    /// The path without a number.
+    pub(super) fn first(&self) -> &Path {
+        &self.first
+    }
+
+    /// The path for an import that goes on after `durable_line`: that of the import that stopped, or one that is free.
+    pub(super) fn path(&self, durable_line: u64) -> Result<PathBuf> {
+        let numbered = |n: u32| match n {
+            1 => self.first.clone(),
+            n => self.first.with_extension(format!("{n}.tsv")),
+        };
+        let free = (1..).find(|&n| !numbered(n).exists()).unwrap_or(u32::MAX);
+        match (durable_line > 0, self.asked) {
+            (true, true) => Ok(self.first.clone()),
+            (true, false) => Ok(numbered(free.saturating_sub(1).max(1))),
+            (false, true) if free > 1 => Err(CliError::Usage(format!(
+                "{} is there, perhaps the rejects of an earlier import; move it, or name another with --rejects",
+                self.first.display()
+            ))),
+            (false, _) => Ok(numbered(free)),
+        }
+    }
+}
+
 /// Lines that were not taken: line, tab, reason. Made when the first comes.
 pub(crate) struct Rejects {
     path: PathBuf,

@@ -1,15 +1,22 @@
 //! Files of records, read one at a time: SMILES, CSV and TSV, JSON lines, SDF; gzipped or not.
 //!
-//! A bad line comes back as a [`Reject`] with its line and reason, and reading goes on.
+//! Every format gives rows of named fields, and one place says what they mean: which is the identifier, the structure and the
+//! text, what a blank cell is, and what is a number. A bad line comes back as a [`Reject`] with its line and reason, and reading
+//! goes on.
 
+mod columns;
 mod delimited;
+mod fields;
 mod jsonl;
+mod lines;
 mod sdf;
 mod smiles;
+mod source;
+mod typing;
 
 use std::{
-    fs::File,
-    io::{BufRead, BufReader, Read},
+    collections::BTreeMap,
+    io::{BufRead, Read},
     path::Path,
 };
 
@@ -17,12 +24,20 @@ use clap::ValueEnum;
 use moiety_chem::Molecule;
 use moiety_rpc::wire;
 
-use crate::error::{CliError, Result, at};
+pub(crate) use self::{
+    columns::{Columns, Roles},
+    fields::Mapping,
+    lines::Lines,
+    source::{Source, reader},
+    typing::CellType,
+};
+use self::{fields::Raws, lines::MAX_LINE_BYTES, typing::Survey};
+use crate::error::{CliError, Result};
 
 /// How a file is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// A SMILES a line, a name after white space
+    /// A SMILES a line, with its CXSMILES extension if it has one, and a name after white space
     Smiles,
     /// Comma-separated with a header
     Csv,
@@ -30,26 +45,9 @@ pub(crate) enum Format {
     Tsv,
     /// A JSON object a line: id, smiles or molecule, text, payload
     Jsonl,
-    /// SD file
+    /// SD file, or a single mol block
     Sdf,
 }
-
-/// Which columns of a table or fields of an object hold what.
-#[derive(clap::Args, Clone, Debug, Default, PartialEq)]
-pub(crate) struct Columns {
-    /// Column of the identifier [default: `id`, or the line number]
-    #[arg(long)]
-    pub(crate) id_column: Option<String>,
-    /// Column of the structure [default: the first of `smiles`, `canonical_smiles`, `molecule`, `inchi`]
-    #[arg(long)]
-    pub(crate) molecule_column: Option<String>,
-    /// Column of the text [default: the first of `text`, `description`, `caption`]
-    #[arg(long)]
-    pub(crate) text_column: Option<String>,
-}
-
-pub(crate) const MOLECULE_NAMES: [&str; 4] = ["smiles", "canonical_smiles", "molecule", "inchi"];
-pub(crate) const TEXT_NAMES: [&str; 3] = ["text", "description", "caption"];
 
 /// A record with the line where it begins, from 1.
 #[derive(Debug)]
@@ -67,87 +65,96 @@ pub(crate) struct Reject {
 
 pub(crate) type Rows = Box<dyn Iterator<Item = std::result::Result<Row, Reject>>>;
 
+/// A file of records that is open.
+pub(crate) struct Opened {
+    pub(crate) rows: Rows,
+    /// What its fields are taken for.
+    pub(crate) mapping: Mapping,
+}
+
+/// How a file is to be read.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Reading<'a> {
+    /// Its format, where its name does not tell.
+    pub(crate) format: Option<Format>,
+    /// Which column holds what, where it is not the usual one.
+    pub(crate) columns: Option<&'a Columns>,
+    /// Types of fields that the collection has indexes of.
+    pub(crate) indexed: Option<&'a BTreeMap<String, CellType>>,
+}
+
 /// Opens a file of records.
 ///
-/// Identifiers that the file does not give are made of its name and the line, so that reading it again gives the same.
-pub(crate) fn open(path: &Path, format: Option<Format>, columns: &Columns) -> Result<Rows> {
-    let format = match format {
-        Some(format) => format,
-        None => guess_with_first_line(path, columns)?,
+/// It is read twice, since only all cells of a column together say whether it is one of numbers, and only all records which
+/// fields there are. Identifiers that the file does not give are made of its name and the line, so that reading it again gives
+/// the same.
+pub(crate) fn open(source: &Source, reading: Reading<'_>) -> Result<Opened> {
+    let columns = reading.columns.cloned().unwrap_or_default();
+    let (format, mut notes) = match reading.format {
+        Some(format) => (format, Vec::new()),
+        None => guess_with_first_line(source, &columns)?,
     };
-    let input = reader(path)?;
-    let stem = stem(path);
-    let rows = match format {
-        Format::Smiles => smiles::rows(input, stem),
-        Format::Csv => delimited::rows(input, b',', columns, stem)?,
-        Format::Tsv => delimited::rows(input, b'\t', columns, stem)?,
-        Format::Jsonl => jsonl::rows(input, columns, stem),
-        Format::Sdf => sdf::rows(input, columns, stem),
+    let delimiter = match format {
+        Format::Csv | Format::Tsv => {
+            Some(delimited::delimiter(source, format, &columns, &mut notes)?)
+        }
+        _ => None,
     };
-    Ok(Box::new(rows.map(|row| row.and_then(not_empty))))
+    let raws = || -> Result<(Vec<String>, Raws)> {
+        let input = source.open()?;
+        Ok(match (format, delimiter) {
+            (_, Some(delimiter)) => delimited::rows(input, delimiter)?,
+            (Format::Smiles, _) => (Vec::new(), smiles::rows(input)),
+            (Format::Jsonl, _) => (Vec::new(), jsonl::rows(input)),
+            _ => (Vec::new(), sdf::rows(input)),
+        })
+    };
+    let survey = survey(raws()?, format);
+    let has_structure = matches!(format, Format::Smiles | Format::Sdf);
+    let roles = Roles::find(survey.names(), &columns, has_structure)?;
+    if roles.molecule.is_none() && roles.text.is_none() && !has_structure {
+        delimited::refuse_unknown(survey.names(), delimiter)?;
+    }
+    let none = BTreeMap::new();
+    let typed = matches!(format, Format::Csv | Format::Tsv | Format::Sdf);
+    let types = typed.then(|| survey.types(reading.indexed.unwrap_or(&none)));
+    let mapping = Mapping::new(format, roles, (survey.names(), types), notes);
+    let (stem, of_rows) = (source.stem(), mapping.clone());
+    let (_, rows) = raws()?;
+    let rows = rows.map(move |raw| raw.and_then(|raw| of_rows.row(raw, &stem)));
+    Ok(Opened { rows: Box::new(rows), mapping })
 }
 
-/// Refuses a row that has nothing to search by.
-fn not_empty(row: Row) -> std::result::Result<Row, Reject> {
-    if row.record.molecule.is_none() && row.record.text.is_none() {
-        let reason = "neither a structure nor a text".into();
-        return Err(Reject { line: row.line, reason });
+/// Looks at the fields of all records; those of a SMILES file are known.
+fn survey((header, raws): (Vec<String>, Raws), format: Format) -> Survey {
+    let mut survey = Survey::default();
+    header.iter().for_each(|name| survey.name(name));
+    if format != Format::Smiles {
+        raws.flatten().for_each(|raw| raw.survey(&mut survey));
     }
-    Ok(row)
-}
-
-/// Opens a file, unpacking it if its first bytes say gzip; a byte order mark is passed over.
-pub(crate) fn reader(path: &Path) -> Result<Box<dyn BufRead>> {
-    let mut file = BufReader::with_capacity(1 << 16, File::open(path).map_err(at(path))?);
-    let magic = file.fill_buf().map_err(at(path))?;
-    let mut input: Box<dyn BufRead> = if magic.starts_with(&[0x1f, 0x8b]) {
-        Box::new(BufReader::with_capacity(1 << 16, flate2::read::MultiGzDecoder::new(file)))
-    } else {
-        Box::new(file)
-    };
-    let start = input.fill_buf().map_err(at(path))?;
-    if start.starts_with(&[0xff, 0xfe]) || start.starts_with(&[0xfe, 0xff]) {
-        let path = path.display();
-        return Err(CliError::Usage(format!(
-            "{path} is written in UTF-16; convert it: iconv -f UTF-16 -t UTF-8 {path}"
-        )));
-    }
-    if start.starts_with(b"\xef\xbb\xbf") {
-        input.consume(3);
-    }
-    Ok(input)
+    survey
 }
 
 /// The format by the name; a `.tsv` without a header whose first cell is a structure is a SMILES file by another name.
-fn guess_with_first_line(path: &Path, columns: &Columns) -> Result<Format> {
-    let format = guess(path)?;
-    if format == Format::Tsv && *columns == Columns::default() && path.is_file() {
+fn guess_with_first_line(source: &Source, columns: &Columns) -> Result<(Format, Vec<String>)> {
+    let format = guess(source.name())?;
+    if format == Format::Tsv && *columns == Columns::default() {
         let mut line = String::new();
-        let read = reader(path)?.take(MAX_LINE_BYTES as u64).read_line(&mut line);
+        let read = source.open()?.take(MAX_LINE_BYTES as u64).read_line(&mut line);
         // What cannot be read here is told, with its line, when the file is read as a table.
         if read.is_ok() && is_row_of_smiles(&line) {
-            eprintln!(
-                "{} has no header: reading a SMILES a line (--format tsv if it has one)",
-                path.display()
-            );
-            return Ok(Format::Smiles);
+            let note = "no header: reading a SMILES a line (--format tsv if it has one)".to_owned();
+            return Ok((Format::Smiles, vec![note]));
         }
     }
-    Ok(format)
+    Ok((format, Vec::new()))
 }
 
 /// Whether a first line begins with a structure and names no column that a header would.
 fn is_row_of_smiles(line: &str) -> bool {
-    let names = |cell: &str| {
-        ["id"]
-            .iter()
-            .chain(&MOLECULE_NAMES)
-            .chain(&TEXT_NAMES)
-            .any(|n| cell.eq_ignore_ascii_case(n))
-    };
     let mut cells = line.trim_end().split('\t').map(str::trim);
     let first = cells.clone().next().unwrap_or_default();
-    !cells.any(names) && starts_as_smiles(first)
+    !cells.any(columns::is_usual_name) && starts_as_smiles(first)
 }
 
 /// Whether a cell is a structure rather than the name of a column.
@@ -155,179 +162,20 @@ fn starts_as_smiles(cell: &str) -> bool {
     Molecule::from_smiles(cell).is_ok()
 }
 
-fn guess(path: &Path) -> Result<Format> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    let name = name.strip_suffix(".gz").unwrap_or(&name);
-    match name.rsplit('.').next() {
-        Some("smi" | "smiles" | "ism") => Ok(Format::Smiles),
+fn guess(name: &str) -> Result<Format> {
+    let lower = name.to_lowercase();
+    let unpacked = lower.strip_suffix(".gz").unwrap_or(&lower);
+    match Path::new(unpacked).extension().and_then(|extension| extension.to_str()) {
+        Some("smi" | "smiles" | "ism" | "can" | "cxsmi" | "cxsmiles") => Ok(Format::Smiles),
         Some("csv") => Ok(Format::Csv),
-        Some("tsv") => Ok(Format::Tsv),
+        Some("tsv" | "tab") => Ok(Format::Tsv),
         Some("jsonl" | "ndjson") => Ok(Format::Jsonl),
         Some("sdf" | "sd" | "mol") => Ok(Format::Sdf),
         _ => Err(CliError::Usage(format!(
-            "cannot tell the format of {} by its name; give --format",
-            path.display()
+            "cannot tell the format of {name} by its name; give --format smiles, csv, tsv, jsonl or sdf"
         ))),
     }
 }
 
-/// The name without what tells its packing and its format: `a.part1.smi.gz` and `a.part2.smi.gz` stay apart.
-fn stem(path: &Path) -> String {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let name = name.strip_suffix(".gz").unwrap_or(&name);
-    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
-    if stem.is_empty() { "row".into() } else { stem.to_owned() }
-}
-
-/// Longest line that is read, in bytes; a longer one is rejected whole.
-const MAX_LINE_BYTES: usize = 8 << 20;
-
-/// Lines of a text file with their numbers; a line that is too long or not UTF-8 is rejected and reading goes on.
-pub(crate) struct Lines {
-    input: Box<dyn BufRead>,
-    line: u64,
-    failed: bool,
-}
-
-impl Lines {
-    pub(crate) fn new(input: Box<dyn BufRead>) -> Self {
-        Self { input, line: 0, failed: false }
-    }
-
-    fn read(&mut self) -> std::io::Result<Option<std::result::Result<String, String>>> {
-        let mut bytes = Vec::new();
-        let limit = MAX_LINE_BYTES as u64 + 1;
-        if self.input.by_ref().take(limit).read_until(b'\n', &mut bytes)? == 0 {
-            return Ok(None);
-        }
-        if bytes.len() > MAX_LINE_BYTES && bytes.last() != Some(&b'\n') {
-            self.input.skip_until(b'\n')?;
-            return Ok(Some(Err(format!("longer than {MAX_LINE_BYTES} bytes"))));
-        }
-        Ok(Some(String::from_utf8(bytes).map_err(|e| {
-            format!(
-                "not UTF-8 at byte {} of the line; convert the file",
-                e.utf8_error().valid_up_to() + 1
-            )
-        })))
-    }
-}
-
-impl Iterator for Lines {
-    type Item = (u64, std::result::Result<String, String>);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.failed {
-            return None;
-        }
-        self.line += 1;
-        match self.read() {
-            Ok(line) => Some((self.line, line?)),
-            Err(e) => {
-                self.failed = true;
-                Some((self.line, Err(format!("reading stopped: {e}"))))
-            }
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// Bytes of any kind, and lines that begin like those of a file.
-    fn near_a_file() -> impl Strategy<Value = Vec<u8>> {
-        let line = prop_oneof![
-            "[CNOc1()=#@\\\\/ \t]{0,12}( [a-z]{0,4})?",
-            "(id|smiles|text|[a-z]{1,3})([,\t\";](id|smiles|text|\"?[A-Z\n]{0,3}\"?)){0,4}",
-            r#"\{"(id|smiles|text|payload)": ?("C{0,3}"|[0-9{}\[\]]{0,4})(, ?"[a-z]": null)?\}?"#,
-            "(> *<[a-z]{0,4}>|M  END|[$]{4}|  1  0  0  0  0  0  0  0  0  0999 V2000)",
-        ];
-        let lines = prop::collection::vec((line, any::<bool>()), 0..12).prop_map(|lines| {
-            let ended = |(line, cr): (String, bool)| line + if cr { "\r\n" } else { "\n" };
-            lines.into_iter().map(ended).collect::<String>().into_bytes()
-        });
-        let gzipped = |mut bytes: Vec<u8>| {
-            bytes.splice(0..0, [0x1f, 0x8b]);
-            bytes
-        };
-        let random = prop::collection::vec(any::<u8>(), 0..400);
-        prop_oneof![4 => lines, 2 => random.clone(), 1 => random.prop_map(gzipped)]
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(200))]
-
-        #[test]
-        fn a_file_of_any_bytes_is_read_to_its_end(bytes in near_a_file()) {
-            let dir = tempfile::tempdir().expect("directory");
-            let file = dir.path().join("file");
-            std::fs::write(&file, &bytes).expect("file");
-            for format in Format::value_variants() {
-                let Ok(rows) = open(&file, Some(*format), &Columns::default()) else { continue };
-                let mut last = 0;
-                for row in rows {
-                    let line = row.map_or_else(|reject| reject.line, |row| row.line);
-                    prop_assert!(line > last, "{format:?}: line {line} after {last}");
-                    last = line;
-                }
-                prop_assert!(last <= bytes.len() as u64 + 2, "{format:?}: line {last}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_line_that_is_not_utf8_is_rejected_and_reading_goes_on() {
-        let lines: Vec<_> = Lines::new(Box::new(&b"CCO\n\xff\xfe\nCC\n"[..])).collect();
-        assert_eq!(lines[0], (1, Ok("CCO\n".into())));
-        assert!(lines[1].1.as_ref().is_err_and(|reason| reason.contains("UTF-8")));
-        assert_eq!(lines[2], (3, Ok("CC\n".into())));
-    }
-
-    #[test]
-    fn formats_are_known_by_name_also_when_gzipped() {
-        assert_eq!(guess(Path::new("a.smi.gz")).expect("known"), Format::Smiles);
-        assert_eq!(guess(Path::new("A.SDF")).expect("known"), Format::Sdf);
-        assert!(guess(Path::new("a.xyz")).is_err());
-    }
-
-    #[test]
-    fn names_without_format_and_packing_stay_apart() {
-        assert_eq!(stem(Path::new("x/a.part1.smi.gz")), "a.part1");
-        assert_eq!(stem(Path::new("a.part2.smi")), "a.part2");
-        assert_eq!(stem(Path::new("plain")), "plain");
-    }
-
-    #[test]
-    fn a_table_without_a_header_is_told_from_one_with() {
-        assert!(is_row_of_smiles("Cc1ccccc1O\tchembl\n"));
-        assert!(is_row_of_smiles("CCO\n"));
-        assert!(!is_row_of_smiles("CID\tSMILES\n"));
-        assert!(!is_row_of_smiles("C\tsmiles\n"));
-        assert!(!is_row_of_smiles("name\tvalue\n"));
-        assert!(!is_row_of_smiles("\n"));
-    }
-
-    #[test]
-    fn byte_order_marks_are_passed_over_and_utf16_says_what_to_do() {
-        let dir = tempfile::tempdir().expect("directory");
-        let (marked, wide) = (dir.path().join("a.jsonl"), dir.path().join("b.csv"));
-        std::fs::write(&marked, b"\xef\xbb\xbf{\"smiles\": \"CCO\"}\n").expect("file");
-        std::fs::write(&wide, b"\xff\xfei\0d\0").expect("file");
-        let rows: Vec<_> = open(&marked, None, &Columns::default()).expect("file").collect();
-        assert_eq!((rows.len(), rows[0].is_ok()), (1, true));
-        let refused = open(&wide, None, &Columns::default()).err().expect("UTF-16");
-        assert!(refused.to_string().contains("iconv"));
-    }
-
-    #[test]
-    fn a_row_without_structure_and_text_is_rejected_with_its_line() {
-        let dir = tempfile::tempdir().expect("directory");
-        let file = dir.path().join("a.csv");
-        std::fs::write(&file, "id,smiles\na,CCO\nb,\n").expect("file");
-        let rows: Vec<_> = open(&file, None, &Columns::default()).expect("file").collect();
-        assert!(rows[1].as_ref().is_err_and(|r| r.line == 3 && r.reason.contains("neither")));
-    }
-}
+mod tests;

@@ -1,51 +1,79 @@
-//! SMILES files: a structure a line, anything after the first white space is its name.
+//! SMILES files: a structure a line, with its CXSMILES extension if it has one; what follows is its name.
 
 use std::io::BufRead;
 
-use moiety_rpc::wire;
+use super::{
+    Lines, Reject,
+    columns::key,
+    fields::{Raw, Raws},
+};
 
-use super::{Lines, Reject, Row, Rows};
-use crate::structure::structure;
-
-pub(super) fn rows(input: Box<dyn BufRead>, stem: String) -> Rows {
+pub(super) fn rows(input: Box<dyn BufRead>) -> Raws {
     Box::new(Lines::new(input).filter_map(move |(line, text)| match text {
-        Ok(text) => row(line, text.trim(), &stem).map(Ok),
+        Ok(text) => row(line, text.trim()).map(Ok),
         Err(reason) => Some(Err(Reject { line, reason })),
     }))
 }
 
 /// Blank lines, comments and a header hold nothing.
-fn row(line: u64, text: &str, stem: &str) -> Option<Row> {
-    let (smiles, name) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
-    if smiles.is_empty()
-        || smiles.starts_with('#')
-        || (line == 1 && smiles.eq_ignore_ascii_case("smiles"))
-    {
+fn row(line: u64, text: &str) -> Option<Raw> {
+    let (structure, name) = split(text);
+    let first = structure.split_whitespace().next()?;
+    if first.starts_with('#') || (line == 1 && key(first).ends_with("smiles")) {
         return None;
     }
-    let mut payload = serde_json::Map::new();
-    if !name.trim().is_empty() {
-        payload.insert("name".into(), name.trim().into());
-    }
-    let record = wire::Record {
-        id: format!("{stem}:{line}"),
-        molecule: Some(structure(smiles)),
-        text: None,
-        payload: Some(moiety_rpc::convert::payload_to_wire(&payload)),
+    let name = name.trim();
+    Some(Raw {
+        line,
+        structure: Some(structure.to_owned()),
+        name: (!name.is_empty()).then(|| name.to_owned()),
+        fields: Vec::new(),
+    })
+}
+
+/// The structure, an extension between bars included, and what follows it.
+fn split(text: &str) -> (&str, &str) {
+    let smiles = text.find(char::is_whitespace).unwrap_or(text.len());
+    let rest = &text[smiles..];
+    let extension = rest.trim_start().strip_prefix('|').and_then(|extension| extension.find('|'));
+    let end = match extension {
+        Some(close) => smiles + (rest.len() - rest.trim_start().len()) + close + 2,
+        None => smiles,
     };
-    Some(Row { line, record })
+    text.split_at(end)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn read(file: &'static str) -> Vec<Raw> {
+        rows(Box::new(file.as_bytes())).map(|row| row.expect("row")).collect()
+    }
+
     #[test]
     fn header_comments_and_blank_lines_are_passed_over_and_lines_keep_their_numbers() {
-        let rows: Vec<_> =
-            rows(Box::new(&b"smiles name\n# note\n\nCCO ethanol\nCC\n"[..]), "f".into()).collect();
-        let ids: Vec<_> =
-            rows.iter().map(|r| r.as_ref().expect("row").record.id.as_str()).collect();
-        assert_eq!(ids, ["f:4", "f:5"]);
+        let lines: Vec<u64> =
+            read("smiles name\n# note\n\nCCO ethanol\nCC\n").iter().map(|row| row.line).collect();
+        assert_eq!(lines, [4, 5]);
+    }
+
+    #[test]
+    fn an_extension_belongs_to_the_structure_and_the_name_follows_it() {
+        let rows =
+            read("O[C@H](Br)[C@H](F)C |&1:1,3|\tZ1\nCCO |$a b$| two words\nCCO ethanol | x\nCC\n");
+        let found: Vec<_> = rows
+            .iter()
+            .map(|row| (row.structure.as_deref().unwrap_or_default(), row.name.as_deref()))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("O[C@H](Br)[C@H](F)C |&1:1,3|", Some("Z1")),
+                ("CCO |$a b$|", Some("two words")),
+                ("CCO", Some("ethanol | x")),
+                ("CC", None),
+            ]
+        );
     }
 }
