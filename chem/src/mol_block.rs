@@ -40,13 +40,16 @@ pub(crate) fn check(original: &str) -> Result<Block, ChemError> {
     let body = &lines[COUNTS_LINE..=end];
     let (atoms, bonds, text) = match version {
         Version::V2000(counts) => {
-            let written = counts.written();
-            let text = head.chain([written]).chain(body.iter().map(|line| (*line).to_owned()));
+            let mut body: Vec<String> = body.iter().map(|line| (*line).to_owned()).collect();
+            body.iter_mut().take(counts.atoms).for_each(|line| name_dummy(line, V2000_SYMBOL));
+            number_groups(&mut body, counts.atoms);
+            let text = head.chain([counts.written()]).chain(body);
             (counts.atoms, counts.bonds, text.collect::<Vec<_>>())
         }
         Version::V3000 => {
-            let joined = join_continued(body);
+            let mut joined = join_continued(body);
             let (atoms, bonds) = v3000(&joined)?;
+            name_v3000_dummies(&mut joined);
             let text = head.chain([counts.replace("v3000", "V3000")]).chain(joined);
             (atoms, bonds, text.collect())
         }
@@ -111,6 +114,54 @@ fn version(counts: &str) -> Option<Version> {
         return None;
     }
     Counts::read(counts).map(Version::V2000)
+}
+
+/// Where an atom line of a V2000 block has the symbol.
+const V2000_SYMBOL: std::ops::Range<usize> = 31..34;
+/// Symbols of atoms that are none, in the mol block of a definite structure: any atom, any but hydrogen, any but hydrogen and
+/// carbon, a halogen, a group. RDKit writes them all as `*` in a SMILES.
+const DUMMIES: [&str; 5] = ["*", "A", "Q", "X", "R"];
+
+/// Writes a symbol for any atom as `R#`, which the library takes for a dummy in both versions.
+fn name_dummy(line: &mut String, symbol: std::ops::Range<usize>) {
+    let is_dummy = line.get(symbol.clone()).is_some_and(|symbol| DUMMIES.contains(&symbol.trim()));
+    if is_dummy {
+        let written = format!("{:width$}", "R#", width = symbol.len());
+        line.replace_range(symbol, &written);
+    }
+}
+
+/// Takes the numbers of R groups (`M  RGP`, pairs of atom and number) into the symbols of their atoms, where the library reads
+/// them.
+fn number_groups(body: &mut Vec<String>, atoms: usize) {
+    let is_numbering = |line: &String| line.starts_with("M  RGP");
+    let numbers: Vec<usize> = body
+        .iter()
+        .filter(|line| is_numbering(line))
+        .flat_map(|line| line.split_whitespace().skip(3))
+        .filter_map(|word| word.parse().ok())
+        .collect();
+    for pair in numbers.chunks_exact(2) {
+        let line =
+            pair[0].checked_sub(1).filter(|&atom| atom < atoms).and_then(|at| body.get_mut(at));
+        if let Some(line) = line.filter(|line| line.get(V2000_SYMBOL) == Some("R# ")) {
+            line.replace_range(V2000_SYMBOL, &format!("{:3}", format!("R{}", pair[1].min(99))));
+        }
+    }
+    body.retain(|line| !is_numbering(line));
+}
+
+/// The same in the atom block of a V3000 block: `M  V30 index symbol x y z …`.
+fn name_v3000_dummies(lines: &mut [String]) {
+    let begin = lines.iter().position(|line| line.contains("BEGIN ATOM"));
+    let end = lines.iter().position(|line| line.contains("END ATOM"));
+    let Some((begin, end)) = begin.zip(end).filter(|(begin, end)| begin < end) else { return };
+    for line in &mut lines[begin + 1..end] {
+        let Some(symbol) = line.split_whitespace().nth(3) else { continue };
+        let from = symbol.as_ptr() as usize - line.as_ptr() as usize;
+        let symbol = from..from + symbol.len();
+        name_dummy(line, symbol);
+    }
 }
 
 /// V3000 lines with those that end in `-` joined to the next.

@@ -340,3 +340,69 @@ proptest! {
         prop_assert_eq!(last.mol_block.as_str(), ALANINE_3D);
     }
 }
+
+/// A mol block of these atoms in a row, each bound to the next, with lines of properties.
+fn chain(counts: &str, atoms: &[&str], properties: &str) -> String {
+    let atom = |(at, symbol): (usize, &&str)| {
+        format!("{:10.4}{:10.4}{:10.4} {symbol:3} 0  0  0  0  0  0\n", at as f64 * 1.3, 0.0, 0.0)
+    };
+    let atom_lines: String = atoms.iter().enumerate().map(atom).collect();
+    let bonds: String = (1..atoms.len()).map(|at| format!("{at:3}{:3}  1  0\n", at + 1)).collect();
+    format!("\n\n\n{counts}\n{atom_lines}{bonds}{properties}M  END\n")
+}
+
+#[test]
+fn atoms_that_are_none_are_read_from_mol_blocks_as_from_smiles() {
+    let counts = "  3  2  0  0  0  0  0  0  0  0999 V2000";
+    for symbol in ["*", "A", "Q", "X", "R", "R#"] {
+        let block = chain(counts, &[symbol, "C", "O"], "");
+        let molecule = Molecule::from_mol_block(&block).unwrap_or_else(|e| panic!("{symbol}: {e}"));
+        assert_eq!(smiles(&molecule), "*CO", "{symbol}");
+        let third = ETHANOL_V3000.replace("M  V30 1 C", &format!("M  V30 1 {symbol}"));
+        assert_ne!(third, ETHANOL_V3000);
+        assert_eq!(smiles(&Molecule::from_mol_block(&third).unwrap()), "*CO", "{symbol}");
+    }
+    let numbered = chain(counts, &["R#", "C", "R#"], "M  RGP  2   1   2   3  10\n");
+    assert_eq!(smiles(&Molecule::from_mol_block(&numbered).unwrap()), "[10*]C[2*]");
+}
+
+#[test]
+fn wedges_on_double_bonds_of_sulfur_and_phosphorus_tell_their_stereo() {
+    // What RDKit 2026.09.1 makes of the same blocks.
+    for (block, expected) in [
+        (include_str!("data/wedge_on_sulfinyl.mol"), "CC[S@@](C)=O"),
+        (include_str!("data/wedge_on_phosphoryl.mol"), "CC[P@](C)(=O)O"),
+    ] {
+        assert_eq!(smiles(&Molecule::from_mol_block(block).unwrap()), expected);
+    }
+}
+
+#[test]
+fn metals_that_are_no_counter_ions_keep_their_structure_whole() {
+    let whole = [
+        ("ferrocene", "[Fe+2].c1cc[cH-]c1.c1cc[cH-]c1"),
+        ("cisplatin", "[NH3].[NH3].[Cl-].[Cl-].[Pt+2]"),
+        ("carboplatin", "[NH3].[NH3].[O-]C(=O)C1(CCC1)C([O-])=O.[Pt+2]"),
+        ("gadopentetate", "[Gd+3].[O-]C(=O)CN(CCN(CC([O-])=O)CC(O)=O)CCN(CC([O-])=O)CC(O)=O"),
+        ("lithium carbonate", "[Li+].[Li+].[O-]C([O-])=O"),
+        ("lithium citrate", "[Li+].[Li+].[Li+].OC(CC([O-])=O)(CC([O-])=O)C([O-])=O"),
+        ("sodium carbonate", "[Na+].[Na+].[O-]C([O-])=O"),
+    ];
+    for (name, given) in whole {
+        let molecule = Molecule::from_smiles(given).unwrap();
+        let normal = molecule.normalise().unwrap();
+        assert_eq!(smiles(&normal), smiles(&molecule), "{name}");
+        assert!(!names(&normal).contains(&"salt_stripped"), "{name}");
+    }
+}
+
+#[test]
+fn the_main_part_of_a_salt_is_the_larger_by_all_its_atoms() {
+    // The picrate has 16 heavy atoms and the amine 7; with hydrogens 18 and 23.
+    let picrate = "CC[NH+](CC)CC.[O-]c1c(cc(cc1[N+]([O-])=O)[N+]([O-])=O)[N+]([O-])=O";
+    let normal = Molecule::from_smiles(picrate).unwrap().normalise().unwrap();
+    assert_eq!(smiles(&normal), "CCN(CC)CC");
+    let atorvastatin_like = "[Ca+2].CC(C)CC([O-])=O.CC(C)CC([O-])=O";
+    let normal = Molecule::from_smiles(atorvastatin_like).unwrap().normalise().unwrap();
+    assert_eq!(smiles(&normal), "CC(C)CC(=O)O");
+}

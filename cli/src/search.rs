@@ -107,6 +107,9 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     } else {
         println!("{}", table::hits(&response));
     }
+    for warning in response.filter.iter().flat_map(|filter| &filter.warnings) {
+        eprintln!("moiety: {warning}");
+    }
     if let (true, Some(filter)) = (args.plan, &response.filter) {
         println!("{}", plan::describe(filter));
     }

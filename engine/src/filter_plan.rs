@@ -19,6 +19,8 @@ pub struct FilterPlan {
     pub actual: Option<u64>,
     /// Records that were read and tested.
     pub tested: u64,
+    /// Where nothing passed: the fields of the filter that no record has.
+    pub warnings: Vec<String>,
 }
 
 /// How the records that pass were found.

@@ -72,6 +72,7 @@ mod search;
 mod select;
 mod snapshot;
 mod store;
+mod unknown_fields;
 mod upsert;
 
 pub use cancel::Patience;

@@ -229,5 +229,6 @@ pub(crate) fn report(plan: Plan, live: &LiveCollection, checker: &Checker<'_>) -
         estimated: plan.estimated.round() as u64,
         actual: (possible == certain + tested).then_some(certain + passed),
         tested,
+        warnings: Vec::new(),
     }
 }

@@ -11,6 +11,7 @@ use crate::{
     plan::{self, Plan},
     select::select,
     store::{CollectionId, Store, View},
+    unknown_fields,
 };
 
 /// Records that are in memory at one time beside an answer.
@@ -173,5 +174,9 @@ pub(crate) fn count(
         count += checker.check(versions)?.into_iter().filter(|passes| *passes).count() as u64;
     }
     let plan = Plan { strategy: Strategy::List, estimated };
-    Ok((count, plan::report(plan, live, &checker)))
+    let mut plan = plan::report(plan, live, &checker);
+    if count == 0 {
+        plan.warnings = unknown_fields::warnings(&view, live, &prepared)?;
+    }
+    Ok((count, plan))
 }

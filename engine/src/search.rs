@@ -19,6 +19,7 @@ use crate::{
     rerank::{PartScores, Reranker},
     scan,
     store::{Store, View},
+    unknown_fields,
 };
 
 /// Most attempts of a search whose hits were deleted or replaced before they could be read.
@@ -86,9 +87,12 @@ pub(crate) fn search(
         if attempt >= most {
             timings.total = clock.total();
             let fingerprint = live.info.fingerprint.clone();
-            let filter = checker.as_ref().map(|checker| plan::report(plan, live, checker));
+            let mut report = checker.as_ref().map(|checker| plan::report(plan, live, checker));
+            if let (Some(report), Some(filter), true) = (&mut report, &filter, hits.is_empty()) {
+                report.warnings = unknown_fields::warnings(&now, live, filter)?;
+            }
             let exact = found.exact;
-            return Ok(SearchResponse { hits, exact, filter, timings, fingerprint });
+            return Ok(SearchResponse { hits, exact, filter: report, timings, fingerprint });
         }
         attempt += 1;
     }

@@ -259,3 +259,42 @@ fn an_answer_is_bounded_in_bytes() {
     let rest = engine.scroll(NAME, first.next.as_deref(), 10_000, None).unwrap();
     assert_eq!((first.records.len() + rest.records.len(), rest.next), (1_200, None));
 }
+
+#[test]
+fn names_in_backticks_keep_their_dots_and_a_records_own_text_can_be_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = engine(dir.path());
+    let record = |n: u64, fields| Record { payload: payload(fields), ..text_record(n) };
+    let first = record(1, json!({"CAS No.": "50-78-2", "assays": [{"IC 50": 3}]}));
+    let first = Record { text: Some("A yellow dye, for wo\u{ad}ol".into()), ..first };
+    put(&engine, vec![first, record(2, json!({"CAS No": "x", "text": "a payload's own"}))]);
+    let count = |filter: &str| engine.count(NAME, Some(&Filter::parse(filter).unwrap())).unwrap();
+    assert_eq!(count("`CAS No.` = '50-78-2'"), 1);
+    assert_eq!(count(r"`CAS No.` = '50-78-2' and assays.`IC 50` = 3"), 1);
+    assert_eq!(count("words(text, 'YELLOW wool')"), 1);
+    assert_eq!(count("words(payload.text, 'payload')"), 1);
+    assert_eq!(count("id = 'r00001' or id = 'r7'"), count("has(assays)"));
+    engine.create_index(NAME, &spec("text", FieldType::Text)).unwrap();
+    assert_eq!(count("words(text, 'yellow wool')"), 1);
+}
+
+#[test]
+fn a_field_that_no_record_has_is_named_where_nothing_passes() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = engine(dir.path());
+    let record = |n| Record { payload: payload(json!({"class": "drug"})), ..text_record(n) };
+    put(&engine, (0..5).map(record).collect());
+    let plan = |filter: &str| {
+        let request = SearchRequest {
+            filter: Some(Filter::parse(filter).unwrap()),
+            ..SearchRequest::new(Query::Text("sweet red wine".into()), Side::Text, 3)
+        };
+        search(&engine, &request).filter.unwrap()
+    };
+    let warnings = plan("clas = 'drug' and mw < 10").warnings;
+    assert_eq!(warnings, ["no record has the field `clas`; fields there are: class"]);
+    assert!(plan("class = 'dye'").warnings.is_empty(), "the field is there");
+    assert!(plan("class = 'drug'").warnings.is_empty());
+    let counted = Filter::parse("not has(class) and kind = 1").unwrap();
+    assert_eq!(engine.count_planned(NAME, &counted).unwrap().1.warnings.len(), 1);
+}

@@ -1,11 +1,13 @@
 //! Text in, library molecule out; the library's errors told in this room's words.
 
 use super::wording::{heart, number_after};
-use super::{Foreign, guard};
+use super::{Foreign, guard, internal};
 use crate::error::{ChemError, Place};
 use crate::mol_block::Block;
 use crate::scan::Scan;
-use cosmolkit::{InchiError, Molecule, SdfError, SdfReadError, SmilesError};
+use cosmolkit::{
+    BondDirection, BondOrder, InchiError, Molecule, SdfError, SdfReadError, SmilesError,
+};
 
 /// Reads a SMILES with RDKit's defaults: sanitised, explicit hydrogens folded.
 pub(crate) fn from_smiles(scan: &Scan) -> Result<Foreign, ChemError> {
@@ -24,8 +26,31 @@ pub(crate) fn from_inchi(text: &str) -> Result<Foreign, ChemError> {
 /// Reads a V2000 or V3000 block with RDKit's defaults.
 pub(crate) fn from_mol_block(block: &Block) -> Result<Foreign, ChemError> {
     guard("reading a mol block", block.text.len(), || {
-        Molecule::from_mol(&block.text).map(Foreign).map_err(|error| mol_error(&error))
+        let molecule = Molecule::from_mol(&block.text).map_err(|error| mol_error(&error))?;
+        without_spent_wedges(molecule).map(Foreign)
     })
+}
+
+/// Takes the wedges off double bonds, as on S=O and P=O. By now they have told the stereo of their centres, and the library cannot
+/// write them.
+fn without_spent_wedges(molecule: Molecule) -> Result<Molecule, ChemError> {
+    let is_wedge =
+        |direction| matches!(direction, BondDirection::BeginWedge | BondDirection::BeginDash);
+    let is_spent = |order, direction| order == BondOrder::Double && is_wedge(direction);
+    if !molecule.bonds().iter().any(|bond| is_spent(bond.order(), bond.direction())) {
+        return Ok(molecule);
+    }
+    let builder = molecule.to_builder();
+    let mut topology = molecule.topology().clone();
+    for bond in &mut topology.bonds {
+        if is_spent(bond.order(), bond.direction()) {
+            bond.set_direction(BondDirection::None);
+        }
+    }
+    let (coordinates, properties) = (builder.coordinates().clone(), builder.properties().clone());
+    let edited = Molecule::from_parts(topology, coordinates, properties);
+    let edited = edited.map_err(|e| internal("reading a mol block", &e))?;
+    edited.sanitize().map_err(|e| internal("reading a mol block", &e))
 }
 
 /// Marks of atom numbers in the library's messages.

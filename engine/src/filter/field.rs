@@ -21,6 +21,33 @@ pub(crate) enum Field {
     Payload(Vec<String>),
     /// A fact of the molecule by name, without `mol.`.
     Fact(String),
+    /// What the record itself has beside its payload; a payload's key of the same name counts too.
+    Own(Own),
+}
+
+/// A part of a record that is no payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Own {
+    Id,
+    Text,
+}
+
+impl Own {
+    const ALL: [Self; 2] = [Self::Id, Self::Text];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Id => "id",
+            Self::Text => "text",
+        }
+    }
+
+    fn of(self, record: &StoredRecord) -> Option<&str> {
+        match self {
+            Self::Id => Some(&record.id),
+            Self::Text => record.text.as_deref(),
+        }
+    }
 }
 
 impl Field {
@@ -32,6 +59,9 @@ impl Field {
         if let Some(name) = text.strip_prefix(MOLECULE) {
             check_fact(name)?;
             return Ok(Self::Fact(name.to_owned()));
+        }
+        if let Some(own) = Own::ALL.into_iter().find(|own| own.name() == text) {
+            return Ok(Self::Own(own));
         }
         let path = text.strip_prefix(PAYLOAD).filter(|path| !path.is_empty()).unwrap_or(text);
         Ok(Self::Payload(keys(path)))
@@ -46,6 +76,10 @@ impl Field {
                 }
                 None => false,
             },
+            Self::Own(own) => {
+                own.of(record).is_some_and(|own| holds(&Value::from(own)))
+                    || record.payload.get(own.name()).is_some_and(|value| walk(value, &[], holds))
+            }
             Self::Fact(name) => {
                 let Some(molecule) = &record.molecule else { return false };
                 let facts = &molecule.facts;
@@ -70,11 +104,13 @@ impl std::fmt::Display for Field {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Fact(name) => write!(f, "{MOLECULE}{name}"),
+            Self::Own(own) => f.write_str(own.name()),
             Self::Payload(keys) => {
-                let path: Vec<String> =
-                    keys.iter().map(|key| key.replace('\\', "\\\\").replace('.', "\\.")).collect();
+                let path: Vec<String> = keys.iter().map(|key| escaped(key)).collect();
                 let path = path.join(".");
-                let shadowed = path.starts_with(MOLECULE) || path.starts_with(PAYLOAD);
+                let shadowed = path.starts_with(MOLECULE)
+                    || path.starts_with(PAYLOAD)
+                    || Own::ALL.iter().any(|own| own.name() == path);
                 write!(f, "{}{path}", if shadowed { PAYLOAD } else { "" })
             }
         }
@@ -97,8 +133,13 @@ fn check_fact(name: &str) -> Result<(), String> {
     ))
 }
 
+/// A key as a path has it.
+pub(crate) fn escaped(key: &str) -> String {
+    key.replace('\\', "\\\\").replace('.', "\\.")
+}
+
 /// Splits at dots that no backslash stands before.
-fn keys(path: &str) -> Vec<String> {
+pub(crate) fn keys(path: &str) -> Vec<String> {
     let mut keys = vec![String::new()];
     let mut chars = path.chars().peekable();
     while let Some(c) = chars.next() {
@@ -139,14 +180,25 @@ mod tests {
         let keys = |text: &str| match Field::parse(text).unwrap() {
             Field::Payload(keys) => keys.join("|"),
             Field::Fact(name) => format!("fact {name}"),
+            Field::Own(own) => format!("own {}", own.name()),
         };
         assert_eq!(keys("a.b"), "a|b");
         assert_eq!(keys("payload.mol.x"), "mol|x");
         assert_eq!(keys("payload.payload.x"), "payload|x");
         assert_eq!(keys("payload"), "payload");
+        assert_eq!((keys("text"), keys("payload.text")), ("own text".into(), "text".into()));
         assert_eq!(keys(r"a\.b.c\\"), r"a.b|c\");
         assert_eq!(keys("mol.elements.Cl"), "fact elements.Cl");
-        for text in ["a.b", "payload.mol.x", "payload.payload", r"a\.b.c\\", "mol.log_p", "a..b"] {
+        for text in [
+            "a.b",
+            "payload.mol.x",
+            "payload.payload",
+            "id",
+            "payload.id",
+            r"a\.b.c\\",
+            "mol.log_p",
+            "a..b",
+        ] {
             let field = Field::parse(text).unwrap();
             assert_eq!(Field::parse(&field.to_string()).unwrap(), field, "{text}");
         }

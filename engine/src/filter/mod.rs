@@ -25,9 +25,9 @@ pub(crate) use words::words;
 /// Which records a search, a scroll or a count sees.
 ///
 /// A field is a path of object keys joined by dots (`source.year`; a dot of a key itself is written `\.`). Paths lead through
-/// lists, and a condition holds when it holds for one of the values found. `mol.` leads to the facts of the molecule
+/// lists, and a condition holds when it holds for one of the values found. `text` and `id` are the record's own. `mol.` leads to the facts of the molecule
 /// (`mol.molecular_weight`, `mol.inchikey_block`, `mol.elements.Cl`, …) and `payload.` to the payload whatever its keys are,
-/// so that a payload's own `mol` is `payload.mol`. A missing field fails every condition but `Not`.
+/// so that a payload's own `mol` or `text` is `payload.mol` or `payload.text`. A missing field fails every condition but `Not`.
 ///
 /// Facts and structures are those of the molecule after normalisation: the largest organic part, neutral where it can be.
 #[derive(Clone, Debug, PartialEq)]

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::{
     Bound, Filter,
     expression::{RESERVED, SHORT},
+    field::keys,
 };
 
 /// As [`Filter::parse`] reads it; a group becomes `all(…)` of what it asks.
@@ -100,7 +101,7 @@ fn range<T: Display>(
     }
 }
 
-/// A field, between backticks where it would not be read as it is.
+/// A field, its keys between backticks where they would not be read as they are.
 struct Name<'a>(&'a str);
 
 impl Display for Name<'_> {
@@ -110,10 +111,22 @@ impl Display for Name<'_> {
             && self.0.chars().all(part)
             && !RESERVED.contains(&self.0)
             && !SHORT.iter().any(|(short, _)| *short == self.0);
-        match plain {
-            true => f.write_str(self.0),
-            false => write!(f, "`{}`", self.0.replace('`', "``")),
+        if plain {
+            return f.write_str(self.0);
         }
+        let is_plain = |key: &str| {
+            key.starts_with(|c: char| c.is_alphabetic() || c == '_')
+                && key.chars().all(|c| c.is_alphanumeric() || "_-".contains(c))
+        };
+        let keys = keys(self.0);
+        for (at, key) in keys.iter().enumerate() {
+            let dot = if at > 0 { "." } else { "" };
+            match is_plain(key) && keys.len() > 1 {
+                true => write!(f, "{dot}{key}")?,
+                false => write!(f, "{dot}`{}`", key.replace('`', "``"))?,
+            }
+        }
+        Ok(())
     }
 }
 
@@ -130,10 +143,14 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    use super::*;
+    use super::{super::field::escaped, *};
 
+    /// Paths as they are written: of a key with a dot or a backslash both have a backslash before them.
     fn field() -> impl Strategy<Value = String> {
-        prop_oneof!["[a-z]{1,4}", ".{1,6}", Just("mw".to_owned()), Just("not".to_owned())]
+        let path = prop::collection::vec(".{1,6}|[a-z]{1,3}", 1..3);
+        let path =
+            path.prop_map(|keys| keys.iter().map(|key| escaped(key)).collect::<Vec<_>>().join("."));
+        prop_oneof!["[a-z]{1,4}", path, Just("mw".to_owned()), Just("not".to_owned())]
     }
 
     fn value() -> impl Strategy<Value = Value> {
@@ -234,6 +251,9 @@ mod tests {
             ("smarts('C/C=C\\C', stereo)", r#"smarts("C/C=C\\C", stereo)"#),
             ("at_least(2, has(a), (b = 1), any())", "at_least(2, has(a), b = 1, any())"),
             ("`mw` = 3 or `a``b` = 1", "(`mw` = 3 or `a``b` = 1)"),
+            ("`CAS No.` = '50-78-2'", "`CAS No.` = \"50-78-2\""),
+            ("assays.`IC 50`.value < 3", "assays.`IC 50`.value < 3"),
+            ("`text` = 'x' and text = 'x'", "(payload.text = \"x\" and text = \"x\")"),
         ];
         for (text, expected) in cases {
             assert_eq!(Filter::parse(text).unwrap().to_string(), expected, "{text}");

@@ -2,14 +2,14 @@
 
 use std::{iter::Peekable, str::CharIndices};
 
-use super::FilterSyntaxError;
+use super::{FilterSyntaxError, field::escaped};
 
 /// A token; its text is unquoted.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Token {
     /// A path or a word of the language.
     Word(String),
-    /// A field between backticks.
+    /// A path of a field of which a part is between backticks; dots there are part of the name.
     Field(String),
     Text(String),
     Number(String),
@@ -50,7 +50,7 @@ pub(super) fn lex(text: &str) -> Result<Vec<(usize, Token)>, FilterSyntaxError> 
         let token = if let Some(sign) = SIGNS.iter().find(|sign| text[at..].starts_with(**sign)) {
             chars.nth(sign.len() - 1);
             Token::Sign(sign)
-        } else if "\"'`".contains(c) {
+        } else if "\"'".contains(c) {
             let end = quoted(&mut chars, c).ok_or_else(|| wrong("a quote is not closed"))?;
             unquote(c, &text[at..end]).ok_or_else(|| wrong("the string has a wrong escape"))?
         } else if c.is_ascii_digit() || c == '-' {
@@ -58,9 +58,8 @@ pub(super) fn lex(text: &str) -> Result<Vec<(usize, Token)>, FilterSyntaxError> 
             let value: Option<f64> = serde_json::from_str(number).ok();
             value.ok_or_else(|| wrong(&format!("`{number}` is no number")))?;
             Token::Number(number.into())
-        } else if c.is_alphabetic() || c == '_' {
-            let part = |c: char| c.is_alphanumeric() || "_-.\\".contains(c);
-            Token::Word(take(text, &mut chars, part).into())
+        } else if c.is_alphabetic() || "_`".contains(c) {
+            path(text, &mut chars).ok_or_else(|| wrong("a quote is not closed"))?
         } else {
             return Err(wrong(&format!("`{c}` has no meaning here")));
         };
@@ -71,6 +70,35 @@ pub(super) fn lex(text: &str) -> Result<Vec<(usize, Token)>, FilterSyntaxError> 
 }
 
 type Chars<'a> = Peekable<CharIndices<'a>>;
+
+/// A path of names, each plain or between backticks, with dots between them; `None` where a backtick is not closed.
+fn path(text: &str, chars: &mut Chars<'_>) -> Option<Token> {
+    let part = |c: char| c.is_alphanumeric() || "_-.\\".contains(c);
+    let (mut path, mut has_quotes) = (String::new(), false);
+    loop {
+        match chars.peek() {
+            Some(&(at, '`')) => {
+                let end = quoted(chars, '`')?;
+                let name = text[at + 1..end - 1].replace("``", "`");
+                // Alone it is a key of the payload, whatever it is called.
+                let is_own = path.is_empty() && ["id", "text"].contains(&name.as_str());
+                path.push_str(if is_own { "payload." } else { "" });
+                path.push_str(&escaped(&name));
+                has_quotes = true;
+            }
+            _ => path.push_str(take(text, chars, part)),
+        }
+        let next = text[chars.peek().map_or(text.len(), |(at, _)| *at)..].chars().next();
+        let goes_on = match next {
+            Some('`') => path.ends_with('.') && !path.ends_with("\\."),
+            Some('.') => has_quotes,
+            _ => false,
+        };
+        if !goes_on {
+            return Some(if has_quotes { Token::Field(path) } else { Token::Word(path) });
+        }
+    }
+}
 
 /// The characters from here on for which `part` holds.
 fn take<'a>(text: &'a str, chars: &mut Chars<'_>, part: impl Fn(char) -> bool) -> &'a str {
@@ -104,7 +132,6 @@ fn unquote(quote: char, whole: &str) -> Option<Token> {
     let inner = &whole[1..whole.len() - 1];
     match quote {
         '"' => serde_json::from_str(whole).ok().map(Token::Text),
-        '\'' => Some(Token::Text(inner.into())),
-        _ => Some(Token::Field(inner.replace("``", "`"))),
+        _ => Some(Token::Text(inner.into())),
     }
 }

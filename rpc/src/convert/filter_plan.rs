@@ -22,6 +22,7 @@ pub fn filter_plan_to_wire(plan: FilterPlan) -> wire::FilterPlan {
         estimated: plan.estimated,
         actual: plan.actual,
         tested: plan.tested,
+        warnings: plan.warnings,
     }
 }
 
