@@ -363,7 +363,7 @@ fn atoms_that_are_none_are_read_from_mol_blocks_as_from_smiles() {
         assert_eq!(smiles(&Molecule::from_mol_block(&third).unwrap()), "*CO", "{symbol}");
     }
     let numbered = chain(counts, &["R#", "C", "R#"], "M  RGP  2   1   2   3  10\n");
-    assert_eq!(smiles(&Molecule::from_mol_block(&numbered).unwrap()), "[10*]C[2*]");
+    assert_eq!(smiles(&Molecule::from_mol_block(&numbered).unwrap()), "[2*]C[10*]");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::{
 
 use moiety_chem::Molecule;
 use rayon::prelude::*;
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{
     error::{CliError, Result, at},
@@ -88,8 +88,8 @@ impl Benchmark {
             .filter(|pair| pair.split == "validation" && !seen.contains(pair.skeleton()))
             .take(asked.limit);
         for pair in validation {
-            match cids.get(&pair.text).and_then(|cid| place.get(cid)) {
-                Some(&molecule) => captions.push(Caption { text: pair.text.clone(), molecule }),
+            match molecule_of(pair, &cids, &place, &pool) {
+                Some(molecule) => captions.push(Caption { text: pair.text.clone(), molecule }),
                 None => left_out += 1,
             }
         }
@@ -100,22 +100,103 @@ impl Benchmark {
             .collect();
         Ok(Self { captions, pool, training, unread, left_out })
     }
+
+    /// Reads queries and targets of one's own; there is nothing that a baseline may learn from.
+    pub(super) fn own(
+        queries: &Path,
+        targets: &Path,
+        limit: usize,
+        readable: impl Fn(&Molecule) -> bool + Sync,
+    ) -> Result<Self> {
+        let listed: Vec<OwnTarget> = objects(targets, "a molecule with `id` and `smiles`")?;
+        let read =
+            |target: &OwnTarget| Molecule::from_smiles(&target.smiles).ok().filter(&readable);
+        let molecules: Vec<Option<Molecule>> = listed.par_iter().map(read).collect();
+        let (mut pool, mut place) = (Vec::new(), HashMap::new());
+        for (target, molecule) in listed.iter().zip(molecules) {
+            let Some(molecule) = molecule else { continue };
+            if place.insert(target.id.as_str(), pool.len()).is_some() {
+                let reason = format!("{}: `{}` is there twice", targets.display(), target.id);
+                return Err(CliError::Usage(reason));
+            }
+            pool.push(molecule);
+        }
+        let asked: Vec<OwnQuery> = objects(queries, "a query with `id` and `text`")?;
+        let asked = &asked[..limit.min(asked.len())];
+        let caption = |query: &OwnQuery| {
+            let molecule = *place.get(query.id.as_str())?;
+            Some(Caption { text: query.text.clone(), molecule })
+        };
+        let captions: Vec<Caption> = asked.iter().filter_map(caption).collect();
+        if captions.is_empty() {
+            let reason = format!(
+                "no query of {} is of a molecule of {}",
+                queries.display(),
+                targets.display()
+            );
+            return Err(CliError::Usage(reason));
+        }
+        let (unread, left_out) = (listed.len() - pool.len(), asked.len() - captions.len());
+        Ok(Self { captions, pool, training: Vec::new(), unread, left_out })
+    }
 }
 
 fn pairs(path: &Path) -> Result<Vec<Pair>> {
-    let broken = |e| CliError::Usage(format!("{}: not a pair: {e}", path.display()));
+    objects(path, "a pair")
+}
+
+/// The objects of JSON lines.
+fn objects<T: DeserializeOwned + Send>(path: &Path, what: &str) -> Result<Vec<T>> {
+    let broken = |e| CliError::Usage(format!("{}: not {what}: {e}", path.display()));
     lines(path)?.par_iter().map(|line| serde_json::from_str(line).map_err(broken)).collect()
 }
 
-/// CID of each validation description.
-fn validation_cids(path: &Path) -> Result<HashMap<String, String>> {
+/// A text and the molecule that it asks for.
+#[derive(Deserialize)]
+struct OwnQuery {
+    id: String,
+    text: String,
+}
+
+/// A molecule that is ranked.
+#[derive(Deserialize)]
+struct OwnTarget {
+    id: String,
+    smiles: String,
+}
+
+/// The place in the pool of a validation pair's molecule. Of molecules that share a description the InChIKey tells which.
+fn molecule_of(
+    pair: &Pair,
+    cids: &HashMap<String, Vec<String>>,
+    place: &HashMap<String, usize>,
+    pool: &[Molecule],
+) -> Option<usize> {
+    let places: Vec<usize> =
+        cids.get(&pair.text)?.iter().filter_map(|cid| place.get(cid)).copied().collect();
+    let is_its = |&&at: &&usize| {
+        let identity = pool[at].identity().ok();
+        identity.and_then(|identity| identity.inchikey).as_deref() == Some(&pair.inchikey)
+    };
+    match places.as_slice() {
+        [only] => Some(*only),
+        several => several.iter().find(is_its).copied(),
+    }
+}
+
+/// CIDs of each validation description: some describe several molecules.
+fn validation_cids(path: &Path) -> Result<HashMap<String, Vec<String>>> {
     let rows = lines(path)?;
     let split = |row: &String| {
         let mut cells = row.split('\t');
         let (cid, _, text) = (cells.next()?, cells.next()?, cells.next()?);
         Some((text.to_owned(), cid.to_owned()))
     };
-    Ok(rows.iter().skip(1).filter_map(split).collect())
+    let mut cids: HashMap<String, Vec<String>> = HashMap::new();
+    for (text, cid) in rows.iter().skip(1).filter_map(split) {
+        cids.entry(text).or_default().push(cid);
+    }
+    Ok(cids)
 }
 
 /// A validation caption of ChEBI-20 and the molecule that it describes.
@@ -165,4 +246,32 @@ fn pool(
 fn lines(path: &Path) -> Result<Vec<String>> {
     let path: PathBuf = path.into();
     reader::reader(&path)?.lines().collect::<std::io::Result<_>>().map_err(at(&path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn own(queries: &str, targets: &str) -> Result<Benchmark> {
+        let dir = tempfile::tempdir().expect("directory");
+        let (asked, ranked) = (dir.path().join("queries.jsonl"), dir.path().join("targets.jsonl"));
+        std::fs::write(&asked, queries).expect("file");
+        std::fs::write(&ranked, targets).expect("file");
+        Benchmark::own(&asked, &ranked, usize::MAX, |_| true)
+    }
+
+    #[test]
+    fn queries_are_of_the_molecule_with_their_identifier_even_where_their_texts_are_the_same() {
+        let targets = "{\"id\": \"a\", \"smiles\": \"CO\"}\n{\"id\": \"x\", \"smiles\": \"C(\"}\n{\"id\": \"b\", \"smiles\": \"CCO\"}\n";
+        let query = |id: &str| format!("{{\"id\": \"{id}\", \"text\": \"an alcohol\"}}\n");
+        let queries = [query("b"), query("a"), query("nowhere")].concat();
+        let benchmark = own(&queries, targets).expect("files");
+        let of: Vec<usize> = benchmark.captions.iter().map(|caption| caption.molecule).collect();
+        assert_eq!((of, benchmark.unread, benchmark.left_out), (vec![1, 0], 1, 1));
+        let twice = own(
+            &queries,
+            "{\"id\": \"a\", \"smiles\": \"C\"}\n{\"id\": \"a\", \"smiles\": \"C\"}\n",
+        );
+        assert!(twice.is_err_and(|error| error.to_string().contains("twice")));
+    }
 }

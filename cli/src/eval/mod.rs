@@ -3,7 +3,8 @@
 //!
 //! The queries are the validation captions of ChEBI-20; each is ranked against every molecule of ChEBI-20 (the published
 //! protocol) and against the molecules of the validation captions alone. Molecules are ranked against the validation
-//! captions. Beside the model stands a baseline without learning ([`baseline`]).
+//! captions. Beside the model stands a baseline without learning ([`baseline`]). Sets of one's own (`--queries`, `--targets`) are
+//! ranked in the same way.
 
 mod baseline;
 mod data;
@@ -13,7 +14,7 @@ mod stereo;
 mod tune;
 mod written;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use moiety_chem::Molecule;
 use moiety_encoder::{
@@ -23,7 +24,12 @@ use moiety_encoder::{
 use moiety_engine::{LevelScores, LevelWeights};
 use rayon::prelude::*;
 
-use crate::{error::Result, model_dir::ModelArgs, progress, writing::WritingArgs};
+use crate::{
+    error::{CliError, Result},
+    model_dir::ModelArgs,
+    progress,
+    writing::WritingArgs,
+};
 use data::{Asked, Benchmark};
 use precision::Precision;
 use report::{Report, Setting};
@@ -34,8 +40,15 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value_t = Task::Retrieval)]
     task: Task,
     /// Directory with `pairs/pairs.jsonl.gz`, `chebi20/pool.tsv.gz` and `chebi20/validation.tsv.gz`
-    #[arg(long)]
-    data: PathBuf,
+    #[arg(long, required_unless_present = "queries")]
+    data: Option<PathBuf>,
+    /// Texts of your own instead of the validation captions, JSON lines with `id` and `text`: the identifier is that of the
+    /// molecule that the text asks for, and a molecule may have several texts
+    #[arg(long, requires = "targets", conflicts_with_all = ["data", "stereo", "new_skeletons"])]
+    queries: Option<PathBuf>,
+    /// Molecules that they are ranked against, JSON lines with `id` and `smiles`
+    #[arg(long, requires = "queries")]
+    targets: Option<PathBuf>,
     /// Candidates that are ranked again by their parts; repeat for several
     #[arg(long, default_values_t = [100])]
     candidates: Vec<usize>,
@@ -78,6 +91,14 @@ pub(crate) enum Task {
     Generate,
 }
 
+impl Args {
+    /// The directory of the published benchmark.
+    fn data(&self) -> Result<&Path> {
+        let missing = || CliError::Usage("this is measured on the benchmark; give --data".into());
+        self.data.as_deref().ok_or_else(missing)
+    }
+}
+
 pub(crate) fn run(args: &Args) -> Result<()> {
     match args.task {
         Task::Retrieval => retrieval(args),
@@ -92,7 +113,10 @@ fn retrieval(args: &Args) -> Result<()> {
     let readable = |molecule: &Molecule| model.check_molecule(molecule).is_ok();
     let asked =
         Asked { limit: args.limit.unwrap_or(usize::MAX), new_skeletons: args.new_skeletons };
-    let benchmark = Benchmark::read(&args.data, asked, readable)?;
+    let benchmark = match (&args.queries, &args.targets) {
+        (Some(queries), Some(targets)) => Benchmark::own(queries, targets, asked.limit, readable)?,
+        _ => Benchmark::read(args.data()?, asked, readable)?,
+    };
     let weights = loaded.level_weights;
     let weights =
         LevelWeights { global: weights.global, fragment: weights.fragment, token: weights.token };
@@ -101,7 +125,7 @@ fn retrieval(args: &Args) -> Result<()> {
         return Ok(());
     }
     let mut report = Report::new(&benchmark);
-    if !args.no_baseline {
+    if !args.no_baseline && !benchmark.training.is_empty() {
         baseline::rank(&benchmark, &mut report);
     }
     let vectors = Vectors::encode(model, &benchmark)?;

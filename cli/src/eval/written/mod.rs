@@ -72,7 +72,7 @@ impl Run {
         let options = moiety_rpc::convert::generate_options_from_wire(Some(asked), "options")
             .map_err(|error| CliError::Usage(error.to_string()))?;
         let limit = args.limit.unwrap_or(usize::MAX);
-        let (described, unread) = data::validation_captions(&args.data, limit)?;
+        let (described, unread) = data::validation_captions(args.data()?, limit)?;
         Ok(Self { writer, options, described, unread })
     }
 
