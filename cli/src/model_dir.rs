@@ -64,7 +64,7 @@ impl ModelArgs {
         if let Some(dir) = &self.model {
             return Ok(dir.clone());
         }
-        Ok(find_shipped(SHIPPED)?)
+        find_shipped(SHIPPED)
     }
 }
 

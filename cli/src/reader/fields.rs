@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::{
     Format, Reject, Row,
     columns::{Role, Roles},
-    typing::{CellType, Survey},
+    typing::{CellType, Survey, TypedColumn},
 };
 use crate::structure::structure;
 
@@ -64,20 +64,20 @@ impl Mapping {
     pub(super) fn new(
         format: Format,
         roles: Roles,
-        (names, types): (&[String], Option<Vec<(String, CellType, String)>>),
+        (names, types): (&[String], Option<Vec<TypedColumn>>),
         notes: Vec<String>,
     ) -> Self {
         let is_payload = |name: &String| roles.of(name) == Role::Payload && name != "payload";
         let payload = match &types {
             Some(types) => {
-                let payload = types.iter().filter(|(name, ..)| is_payload(name));
-                payload.map(|(name, _, word)| (name.clone(), word.clone())).collect()
+                let payload = types.iter().filter(|column| is_payload(&column.name));
+                payload.map(|column| (column.name.clone(), column.word.clone())).collect()
             }
             None => {
                 names.iter().filter(|n| is_payload(n)).map(|n| (n.clone(), String::new())).collect()
             }
         };
-        let types = types.into_iter().flatten().map(|(name, of, _)| (name, of)).collect();
+        let types = types.into_iter().flatten().map(|column| (column.name, column.cells)).collect();
         Self { format, roles, types, payload, notes }
     }
 

@@ -25,7 +25,7 @@ fn read(name: &str, content: &str) -> Vec<std::result::Result<Row, Reject>> {
 
 fn refused(name: &str, content: &str, columns: Columns) -> String {
     let reading = Reading { columns: Some(&columns), ..Reading::default() };
-    read_with(name, content.as_bytes(), reading).err().expect("refused").to_string()
+    read_with(name, content.as_bytes(), reading).expect_err("refused").to_string()
 }
 
 fn record(rows: &[std::result::Result<Row, Reject>], at: usize) -> &wire::Record {
@@ -152,7 +152,7 @@ fn a_table_without_a_header_is_told_from_one_with() {
 fn byte_order_marks_are_passed_over_and_utf16_says_what_to_do() {
     let rows = read("a.jsonl", "\u{feff}{\"smiles\": \"CCO\"}\n");
     assert_eq!((rows.len(), rows[0].is_ok()), (1, true));
-    let wide = read_with("b.csv", b"\xff\xfei\0d\0", Reading::default()).err().expect("UTF-16");
+    let wide = read_with("b.csv", b"\xff\xfei\0d\0", Reading::default()).expect_err("UTF-16");
     assert!(wide.to_string().contains("iconv"));
 }
 

@@ -171,21 +171,29 @@ impl Survey {
         &self.names
     }
 
-    /// The type of each column, those of indexes first, and a word on it.
-    pub(super) fn types(
-        &self,
-        indexed: &BTreeMap<String, CellType>,
-    ) -> Vec<(String, CellType, String)> {
+    /// The type of each column, those of indexes first.
+    pub(super) fn types(&self, indexed: &BTreeMap<String, CellType>) -> Vec<TypedColumn> {
         let typed = |name: &String| {
-            if let Some(&of_index) = indexed.get(name) {
-                return (name.clone(), of_index, format!("{}, by its index", of_index.name()));
-            }
-            let (found, reason) = self.seen.get(name).map(Seen::judged).unwrap_or_default();
-            let because = reason.map(|(line, cell)| format!(" (line {line} has `{cell}`)"));
-            (name.clone(), found, format!("{}{}", found.name(), because.unwrap_or_default()))
+            let (cells, word) = match indexed.get(name) {
+                Some(&of_index) => (of_index, format!("{}, by its index", of_index.name())),
+                None => {
+                    let (found, reason) = self.seen.get(name).map(Seen::judged).unwrap_or_default();
+                    let because = reason.map(|(line, cell)| format!(" (line {line} has `{cell}`)"));
+                    (found, format!("{}{}", found.name(), because.unwrap_or_default()))
+                }
+            };
+            TypedColumn { name: name.clone(), cells, word }
         };
         self.names.iter().map(typed).collect()
     }
+}
+
+/// A column with the type of its cells.
+pub(super) struct TypedColumn {
+    pub(super) name: String,
+    pub(super) cells: CellType,
+    /// The type for a person, with the reason where it is not the one to be expected.
+    pub(super) word: String,
 }
 
 #[cfg(test)]
@@ -197,7 +205,7 @@ mod tests {
     fn judged(cells: &[&str]) -> CellType {
         let mut survey = Survey::default();
         cells.iter().for_each(|cell| survey.cell("c", 1, cell));
-        survey.types(&BTreeMap::new())[0].1
+        survey.types(&BTreeMap::new())[0].cells
     }
 
     #[test]
