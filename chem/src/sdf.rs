@@ -127,7 +127,16 @@ enum Line {
 /// Separates the mol block from its data fields.
 fn split(lines: Vec<String>, start: usize) -> Result<SdfRecord, ChemError> {
     let Some(end) = lines.iter().position(|line| line.starts_with("M  END")) else {
-        return Err(syntax("the record has no 'M  END' line".into(), start));
+        // The rest of a value in which the signs of the end stand on a line of their own looks like this.
+        let is_rest = start > 1 && lines.iter().any(|line| field_name(line).is_some());
+        let reason = match is_rest {
+            true => {
+                "the record has no 'M  END' line but has data fields: is it the rest of the record before, whose value has a \
+                 line of '$$$$' alone? Write other signs there"
+            }
+            false => "the record has no 'M  END' line",
+        };
+        return Err(syntax(reason.into(), start));
     };
     let mut mol_block = lines[..=end].join("\n");
     mol_block.push('\n');
@@ -227,6 +236,14 @@ mod tests {
                 ]
             );
         }
+    }
+
+    #[test]
+    fn the_rest_of_a_record_that_a_value_has_cut_says_so() {
+        let file = format!("a{EMPTY}> <PRICE>\n$$$$\n\n> <B>\n2\n\n$$$$\nb{EMPTY}$$$$\n");
+        let records = read(file.as_bytes());
+        let reason = records[1].as_ref().unwrap_err().to_string();
+        assert!(reason.contains("'$$$$' alone") && records[2].is_ok(), "{reason}");
     }
 
     #[test]

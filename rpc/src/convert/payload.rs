@@ -87,6 +87,7 @@ fn number_from_wire(value: f64, field: &str) -> Result<Number, ConvertError> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -102,6 +103,20 @@ mod tests {
             "uses": ["dye", 2, {"deep": [[]]}], "negative": -3, "empty": {}
         }));
         assert_eq!(payload_from_wire(payload_to_wire(&payload), "payload").unwrap(), payload);
+    }
+
+    proptest! {
+        #[test]
+        fn an_integer_comes_back_as_it_went_or_as_its_digits(n in any::<i64>(), shift in 0u32..64) {
+            let n = n >> shift;
+            let payload = object(json!({ "n": n, "list": [n], "unsigned": n.unsigned_abs() }));
+            let back = payload_from_wire(payload_to_wire(&payload), "payload").unwrap();
+            let digits = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            prop_assert_eq!(digits(&back["n"]), n.to_string());
+            prop_assert_eq!(digits(&back["list"][0]), n.to_string());
+            prop_assert_eq!(digits(&back["unsigned"]), n.unsigned_abs().to_string());
+            prop_assert_eq!(back["n"].is_number(), n.unsigned_abs() <= 1 << 53);
+        }
     }
 
     #[test]
