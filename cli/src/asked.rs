@@ -101,7 +101,7 @@ impl Records {
             };
             match picked {
                 Ok(asked) => all.push(asked),
-                Err(reason) => eprintln!("{}, line {line}: {reason}", file.display()),
+                Err(reason) => errln!("{}, line {line}: {reason}", file.display()),
             }
         }
         Ok(all)
@@ -120,7 +120,7 @@ fn lines(file: &Path) -> Result<Vec<String>> {
         match text {
             Ok(text) if text.trim().is_empty() => {}
             Ok(text) => all.push(text.trim().to_owned()),
-            Err(reason) => eprintln!("{}, line {line}: {reason}", file.display()),
+            Err(reason) => errln!("{}, line {line}: {reason}", file.display()),
         }
     }
     Ok(all)

@@ -41,7 +41,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let Args { checkpoint, config, tokenizer, out, .. } = args;
     let done = convert(&Conversion { checkpoint, config, tokenizer, out, copy })?;
     let kind = if done.atomas { "Atomas" } else { "T5" };
-    println!(
+    outln!(
         "{kind} of {} weights written to {}, {} tensors left out that it does not need; fingerprint {}",
         done.weights,
         out.display(),

@@ -66,18 +66,18 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     for question in &questions {
         wrong += usize::from(!ask(&client, question).await?);
     }
-    println!(
+    outln!(
         "\n{} of {} questions found an expected record among the first three",
         questions.len() - wrong,
         questions.len()
     );
     if args.serve {
-        println!(
+        outln!(
             "serving the demo library on {} (Ctrl-C stops); in another terminal:",
             server.address
         );
         let program = program_name();
-        println!("  {program} search --collection {COLLECTION} --text \"a sweetener\" --explain");
+        outln!("  {program} search --collection {COLLECTION} --text \"a sweetener\" --explain");
         stop_signal().await;
     }
     drop(client);
@@ -107,7 +107,7 @@ async fn load(client: &Client, file: &Path) -> Result<()> {
         import.take(row).await?;
     }
     let summary = import.finish().await?;
-    println!("loaded {} molecules of the demo library", summary.created + summary.replaced);
+    outln!("loaded {} molecules of the demo library", summary.created + summary.replaced);
     Ok(())
 }
 
@@ -132,7 +132,7 @@ async fn ask(client: &Client, question: &Question) -> Result<bool> {
         ..Default::default()
     };
     let response = client.query(request).await?;
-    println!("\n» {}\n{}", question.query, table::hits(&response));
+    outln!("\n» {}\n{}", question.query, table::hits(&response));
     let id = |hit: &wire::Hit| Some(hit.record.as_ref()?.record.as_ref()?.id.clone());
     Ok(response.hits.iter().filter_map(id).any(|id| question.expect.contains(&id)))
 }

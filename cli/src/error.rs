@@ -20,6 +20,9 @@ pub(crate) enum CliError {
          with, or name a model with --model", program.display()
     )]
     NotShipped { path: String, program: PathBuf },
+    /// Standard output takes nothing.
+    #[error("cannot write the answer: {0}; what was done is done")]
+    Output(std::io::Error),
     /// A call failed.
     #[error(transparent)]
     Client(#[from] moiety_rpc::ClientError),

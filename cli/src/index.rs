@@ -92,7 +92,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         }
         Command::List { .. } => {
             for index in client.list_indexes(collection).await?.indexes {
-                println!("{}", describe(&index));
+                outln!("{}", describe(&index));
             }
         }
     }
@@ -118,7 +118,7 @@ async fn create(client: &Client, collection: &str, field: &str, kind: Kind) -> R
         }
     };
     bar.finish_and_clear();
-    println!("{}", describe(&made.index.unwrap_or_default()));
+    outln!("{}", describe(&made.index.unwrap_or_default()));
     Ok(())
 }
 

@@ -15,23 +15,26 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let info = connection.client.info().await?;
     let writes = info.generation() == moiety_rpc::wire::GenerationSupport::Both;
     let fingerprint = info.info.unwrap_or_default().model_fingerprint;
-    println!("server {} at {}", info.server_version, args.server.place());
-    println!("model {} ({fingerprint})", info.model_name);
-    println!(
+    outln!("server {} at {}", info.server_version, args.server.place());
+    outln!("model {} ({fingerprint})", info.model_name);
+    outln!(
         "  vectors of {} (whole) and {} (parts); reads up to {} heavy atoms and {} word pieces",
-        info.global_dimension, info.part_dimension, info.max_atoms, info.max_text_tokens
+        info.global_dimension,
+        info.part_dimension,
+        info.max_atoms,
+        info.max_text_tokens
     );
     if writes {
-        println!("  writes captions of molecules, and molecules for texts");
+        outln!("  writes captions of molecules, and molecules for texts");
     }
-    info.heads.iter().for_each(|head| println!("{}", head_line(head)));
+    info.heads.iter().for_each(|head| outln!("{}", head_line(head)));
     for collection in connection.client.list_collections().await?.collections {
         let (rule, current) = (collection.normalisation_rule, collection.server_normalisation_rule);
         let name = collection.config.unwrap_or_default().name;
         let stats = connection.client.stats(&name).await?;
         let (molecules, texts) =
             (stats.molecules.unwrap_or_default(), stats.texts.unwrap_or_default());
-        println!(
+        outln!(
             "collection {name}: {} records, {} molecules, {} texts, {:.1} MB on disk, {:.1} MB of indexes in memory{}",
             stats.records,
             molecules.vectors,
@@ -41,18 +44,18 @@ pub(crate) async fn run(args: Args) -> Result<()> {
             readiness(stats.readiness())
         );
         if rule != current {
-            println!(
+            outln!(
                 "  made when structures were normalised by rule {rule}; this server's rule is {current}: import it again to have \
                  all records by one rule"
             );
         }
         if let Some(problem) = &stats.unsaved {
-            println!(
+            outln!(
                 "  a graph is not on the disk as it is, so the next start makes again what is missing: {problem}"
             );
         }
     }
-    println!("{}", usage_lines(&connection.client.usage().await?));
+    outln!("{}", usage_lines(&connection.client.usage().await?));
     connection.close().await
 }
 

@@ -3,7 +3,11 @@
 //! Every subcommand is a file. Search and import always speak gRPC: to a server that runs, or to one that the command
 //! starts inside itself over a data directory.
 
-#![allow(clippy::print_stdout, reason = "a command line program prints")]
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
+// First, for its macros.
+#[macro_use]
+mod output;
 
 mod asked;
 mod caption;
@@ -92,11 +96,13 @@ fn main() -> ExitCode {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
+        // What cannot be logged would be told on the same output, which may be gone.
+        .log_internal_errors(false)
         .init();
-    match run(Cli::parse().command) {
+    match run(Cli::parse().command).and_then(|()| output::check()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("moiety: {error}");
+            errln!("moiety: {error}");
             ExitCode::FAILURE
         }
     }

@@ -17,9 +17,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let migrated = Engine::migrate(&args.data)?;
     let data = args.data.display();
     match migrated.from == migrated.to {
-        true => println!("{data} has format {}, this program's: nothing to do", migrated.to),
+        true => outln!("{data} has format {}, this program's: nothing to do", migrated.to),
         false => {
-            println!("{data} was of format {} and is of format {}", migrated.from, migrated.to)
+            outln!("{data} was of format {} and is of format {}", migrated.from, migrated.to)
         }
     }
     Ok(())

@@ -47,7 +47,7 @@ impl ModelArgs {
         }
         match Heads::load(&beside, model) {
             Err(error @ EncoderError::ForeignHead { .. }) => {
-                eprintln!("moiety: without property heads: {error}");
+                errln!("moiety: without property heads: {error}");
                 Ok(Heads::default())
             }
             loaded => Ok(loaded?),

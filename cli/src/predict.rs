@@ -31,9 +31,9 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let connection = args.place.connect().await?;
     let predicted = predict(&connection, &asked, &args.head).await?;
     if args.json {
-        predicted.iter().for_each(|answer| println!("{}", in_json(answer)));
+        predicted.iter().for_each(|answer| outln!("{}", in_json(answer)));
     } else {
-        println!("{}", table(&predicted));
+        outln!("{}", table(&predicted));
     }
     connection.close().await?;
     all_read(&predicted)

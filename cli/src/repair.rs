@@ -25,18 +25,20 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let model = args.model.load()?.encoder;
     let report = repair(&args.data, model, &EngineOptions::default(), args.save)?;
     for reason in report.damage.reasons.iter().take(SHOWN) {
-        println!("damage: {reason}");
+        outln!("damage: {reason}");
     }
-    println!(
+    outln!(
         "{} records can be read, {} of them without their vectors, which are encoded again; {} are lost",
-        report.saved, report.encoded_again, report.damage.lost
+        report.saved,
+        report.encoded_again,
+        report.damage.lost
     );
     for id in report.damage.lost_ids.iter().take(SHOWN) {
-        println!("lost: {id}");
+        outln!("lost: {id}");
     }
     match &report.kept_as {
-        Some(kept) => println!("saved; the damaged directory is now {}", kept.display()),
-        None => println!("nothing was changed: --save saves what can be read"),
+        Some(kept) => outln!("saved; the damaged directory is now {}", kept.display()),
+        None => outln!("nothing was changed: --save saves what can be read"),
     }
     Ok(())
 }

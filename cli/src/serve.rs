@@ -74,9 +74,9 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         ..ServerOptions::default()
     };
     let server = Local::start(args.data, options, args.listen, &args.model, serving).await?;
-    println!("moiety: serving {} on {} (Ctrl-C stops)", server.data.display(), server.address);
+    outln!("moiety: serving {} on {} (Ctrl-C stops)", server.data.display(), server.address);
     stop_signal().await;
-    println!("moiety: finishing the calls at work");
+    outln!("moiety: finishing the calls at work");
     server.stop().await
 }
 
@@ -140,11 +140,12 @@ fn open(
     let rerank = rerank_defaults(&loaded);
     let engine = Engine::open(&data, loaded.encoder, options)?.with_heads(heads)?;
     if let Some(damage) = engine.damage() {
-        eprintln!(
+        errln!(
             "moiety: {} records cannot be read, {} only be read",
-            damage.lost, damage.unsearchable
+            damage.lost,
+            damage.unsearchable
         );
-        damage.reasons.iter().for_each(|reason| eprintln!("moiety: {reason}"));
+        damage.reasons.iter().for_each(|reason| errln!("moiety: {reason}"));
     }
     Ok((engine, rerank))
 }

@@ -85,7 +85,7 @@ struct Named {
 pub(crate) async fn run(args: Args) -> Result<()> {
     if let Action::Verify { folder: Some(folder), .. } = &args.action {
         let manifest = verify_snapshot_folder(folder)?;
-        println!("{}", line(&convert::snapshot_to_wire(manifest)));
+        outln!("{}", line(&convert::snapshot_to_wire(manifest)));
         return Ok(());
     }
     let connection = args.action.server().connect().await?;
@@ -110,20 +110,20 @@ async fn act(action: &Action, client: &Client) -> Result<()> {
     match action {
         Action::Create(Named { name, .. }) => {
             let made = client.create_snapshot(name).await?;
-            println!("{}", line(&made.snapshot.unwrap_or_default()));
+            outln!("{}", line(&made.snapshot.unwrap_or_default()));
         }
         Action::List { .. } => {
             for snapshot in client.list_snapshots().await?.snapshots {
-                println!("{}", line(&snapshot));
+                outln!("{}", line(&snapshot));
             }
         }
         Action::Verify { name, .. } => {
             let whole = client.verify_snapshot(name.as_deref().unwrap_or_default()).await?;
-            println!("{}: every file is as it was made", line(&whole.snapshot.unwrap_or_default()));
+            outln!("{}: every file is as it was made", line(&whole.snapshot.unwrap_or_default()));
         }
         Action::Delete(Named { name, .. }) => {
             client.delete_snapshot(name).await?;
-            println!("{name} is removed");
+            outln!("{name} is removed");
         }
         Action::Download { name, to, .. } => download(client, name, to).await?,
         Action::Upload { folder, name, .. } => upload(client, folder, name.as_deref()).await?,
@@ -134,7 +134,7 @@ async fn act(action: &Action, client: &Client) -> Result<()> {
                 as_name: as_name.clone().unwrap_or_default(),
             };
             for restored in client.restore_snapshot(request).await?.collections {
-                println!("restored {}", restored.config.unwrap_or_default().name);
+                outln!("restored {}", restored.config.unwrap_or_default().name);
             }
         }
     }
@@ -149,7 +149,7 @@ async fn download(client: &Client, name: &str, to: &std::path::Path) -> Result<(
         writer.take(part)?;
     }
     let manifest = writer.finish()?;
-    println!("{} in {}", line(&convert::snapshot_to_wire(manifest)), to.join(name).display());
+    outln!("{} in {}", line(&convert::snapshot_to_wire(manifest)), to.join(name).display());
     Ok(())
 }
 
@@ -162,13 +162,13 @@ async fn upload(client: &Client, folder: &std::path::Path, name: Option<&str>) -
         Ok(part) => part.map(convert::part_to_wire),
         Err(error) => {
             // The server refuses what ends early, and keeps nothing.
-            eprintln!("moiety: {error}");
+            errln!("moiety: {error}");
             None
         }
     });
     let name = name.unwrap_or(&own);
     client.upload_snapshot(name, tokio_stream::iter(parts)).await?;
-    println!("{} is there as {name}", line(&convert::snapshot_to_wire(manifest)));
+    outln!("{} is there as {name}", line(&convert::snapshot_to_wire(manifest)));
     Ok(())
 }
 

@@ -37,7 +37,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let tokenizer = JointTokenizer::from_json(&json)?;
     std::fs::write(&args.out, &json).map_err(at(&args.out))?;
     let (pieces, all) = (tokenizer.text_ids().len(), tokenizer.vocabulary());
-    println!(
+    outln!(
         "{pieces} pieces of {} texts written to {}; a model needs a vocab_size of {all} or more",
         texts.len(),
         args.out.display()

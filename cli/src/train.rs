@@ -127,7 +127,7 @@ fn show(bar: &ProgressBar, event: &TrainEvent) {
         }
         TrainEvent::Saved { model } => {
             bar.finish_and_clear();
-            println!("model written to {}", model.display());
+            outln!("model written to {}", model.display());
         }
     }
 }

@@ -102,9 +102,9 @@ impl CommandArgs {
         info: Option<&wire::AnswerInfo>,
     ) {
         if self.json {
-            answers.iter().for_each(|answer| println!("{}", in_json(answer)));
+            answers.iter().for_each(|answer| outln!("{}", in_json(answer)));
         } else {
-            println!("{}\n{}", table(answers), footer(info));
+            outln!("{}\n{}", table(answers), footer(info));
         }
     }
 }

@@ -121,7 +121,7 @@ fn retrieval(args: &Args) -> Result<()> {
     let weights =
         LevelWeights { global: weights.global, fragment: weights.fragment, token: weights.token };
     if args.stereo {
-        println!("{}", stereo::table(model, &benchmark, &weights)?);
+        outln!("{}", stereo::table(model, &benchmark, &weights)?);
         return Ok(());
     }
     let mut report = Report::new(&benchmark);
@@ -130,7 +130,7 @@ fn retrieval(args: &Args) -> Result<()> {
     }
     let vectors = Vectors::encode(model, &benchmark)?;
     if args.tune {
-        println!("{}", tune::tune(&vectors, &args.candidates));
+        outln!("{}", tune::tune(&vectors, &args.candidates));
         return Ok(());
     }
     for setting in Setting::ALL {
@@ -143,7 +143,7 @@ fn retrieval(args: &Args) -> Result<()> {
             }
         }
     }
-    println!("{}", report.table(model));
+    outln!("{}", report.table(model));
     Ok(())
 }
 

@@ -11,11 +11,11 @@ const SHOWN: usize = 10;
 pub(super) fn show(rows: Rows) {
     for row in rows.take(SHOWN) {
         match row {
-            Ok(row) => println!("{}", described(&row)),
-            Err(reject) => println!("line {}: rejected: {}", reject.line, reject.reason),
+            Ok(row) => outln!("{}", described(&row)),
+            Err(reject) => outln!("line {}: rejected: {}", reject.line, reject.reason),
         }
     }
-    println!("nothing was written (--dry-run)");
+    outln!("nothing was written (--dry-run)");
 }
 
 fn described(row: &Row) -> Value {

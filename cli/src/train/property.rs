@@ -50,7 +50,7 @@ pub(super) fn run(args: &PropertyArgs, json: &str, data: &Path, out: &Path) -> R
     let table = result::table(&results, &model.info().fingerprint);
     let path = out.join("table.md");
     std::fs::write(&path, &table).map_err(at(&path))?;
-    println!("{table}");
+    outln!("{table}");
     Ok(())
 }
 
@@ -94,7 +94,7 @@ fn measure(
     let key =
         result::key(config, set, args.fine_tune, &[&bytes, model.info().fingerprint.as_bytes()])?;
     if let Some(earlier) = SetResult::load(&dir, &key)? {
-        eprintln!("{}: done before", set.name);
+        errln!("{}: done before", set.name);
         return Ok(earlier);
     }
     let measured = MeasuredSet::read(&file, set, model)?;

@@ -35,7 +35,7 @@ pub(super) fn captions(args: &Args) -> Result<()> {
     })?;
     let pairs = run.pairs(&written, |described| described.text.clone());
     run.keep(args, &pairs, |(written, text)| json!({ "caption": text, "generated": written }))?;
-    println!("{}\n\n{}", run.header(args, pairs.len())?, CaptionScores::of(&pairs).table());
+    outln!("{}\n\n{}", run.header(args, pairs.len())?, CaptionScores::of(&pairs).table());
     Ok(())
 }
 
@@ -50,7 +50,7 @@ pub(super) fn molecules(args: &Args) -> Result<()> {
     })?;
     let pairs = run.pairs(&written, |described| canonical(&described.molecule));
     run.keep(args, &pairs, |(written, smiles)| json!({ "smiles": smiles, "generated": written }))?;
-    println!("{}\n\n{}", run.header(args, pairs.len())?, MoleculeScores::of(&pairs).table());
+    outln!("{}\n\n{}", run.header(args, pairs.len())?, MoleculeScores::of(&pairs).table());
     Ok(())
 }
 

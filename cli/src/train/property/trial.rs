@@ -126,7 +126,7 @@ pub(super) fn run(config: &PropertyConfig, set: &MeasuredSet) -> Result<Found> {
 fn tell(set: &MeasuredSet, judged: &Judged) {
     let (metric, test) = (set.labels.kind().metric(), number(&judged.summary()));
     let (way, validation) = (judged.way.name(), judged.validation);
-    eprintln!("{}, {way}: {metric} {test}, {validation:.3} on validation", set.name);
+    errln!("{}, {way}: {metric} {test}, {validation:.3} on validation", set.name);
 }
 
 fn judge(set: &MeasuredSet, way: Way, best: &Trial) -> Judged {
