@@ -1,5 +1,6 @@
 //! `moiety import`: a file of records into a collection, acknowledged chunk by chunk, resumable.
 
+mod known;
 mod preview;
 mod progress_file;
 mod rejects;
@@ -25,6 +26,9 @@ use crate::{
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// File of records, gzipped or not; `-` reads standard input, with --format
+    ///
+    /// A file is read twice: first for its fields and for the type of each column, all cells looked at, then for its records.
+    /// Standard input is copied to a temporary file for that; an import of it that stops begins anew.
     file: PathBuf,
     /// Collection to fill; made if it is not there
     #[arg(long)]
@@ -78,41 +82,50 @@ impl From<Durability> for wire::Durability {
 /// Bytes of records in a chunk; the rest of a message is for what is around them.
 const CHUNK_BYTES: usize = Client::max_message_bytes() - 4096;
 
+/// What to say where a file gives no identifiers.
+const NUMBERED: &str = "identifiers are made of the file's name and line numbers, so the same molecules in another file, or after \
+    lines were added above them, become other records; name a column with --id-column, or `name` for the names of a SMILES \
+    or SD file";
+
 /// What an import did.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Summary {
     pub(crate) created: u64,
     pub(crate) replaced: u64,
     pub(crate) rejected: u64,
+    /// Records that were sent with an identifier made of the line number.
+    pub(crate) numbered: u64,
 }
 
 pub(crate) async fn run(args: Args) -> Result<()> {
     let source = Source::new(&args.file)?;
     let connection = args.server.connect().await?;
     let client = &connection.client;
-    let indexed = indexed_fields(client, &args.collection).await?;
+    let collection = config(client, &args.collection).await?;
+    let indexed = collection.as_ref().map(indexed_fields).unwrap_or_default();
     let reading =
         Reading { format: args.format, columns: Some(&args.columns), indexed: Some(&indexed) };
     let Opened { rows, mapping } = reader::open(&source, reading)?;
-    println!("{}:\n{mapping}", args.file.display());
+    outln!("{}:\n{mapping}", args.file.display());
+    if mapping.numbers_lines() {
+        errln!("moiety: {NUMBERED}");
+    }
+    let rows = match collection {
+        Some(_) => known::warn(client, &args.collection, rows).await,
+        None => rows,
+    };
     if args.dry_run {
         preview::show(rows);
         return connection.close().await;
     }
-    if mapping.numbers_lines() {
-        eprintln!(
-            "moiety: identifiers are made of the file's name and line numbers, so the same molecules in another file become \
-             other records; name a column with --id-column"
-        );
-    }
     let made = ensure_collection(client, &args.collection, args.durability).await?;
     if !made && args.durability.is_some() {
-        println!("{} is there and keeps its durability", args.collection);
+        outln!("{} is there and keeps its durability", args.collection);
     }
     let import = Files::of(&args, &source)?;
     let summary = import.run(client, &args, (rows, made)).await?;
     connection.close().await?;
-    println!("{summary}");
+    outln!("{summary}");
     Ok(())
 }
 
@@ -164,16 +177,19 @@ impl<'a> Files<'a> {
     }
 }
 
-/// What indexes of the collection want of their fields; nothing where it is not there.
-async fn indexed_fields(client: &Client, collection: &str) -> Result<BTreeMap<String, CellType>> {
-    let there = client.list_collections().await?.collections.into_iter().filter_map(|c| c.config);
-    let indexes =
-        there.filter(|config| config.name == collection).flat_map(|config| config.indexes);
+/// The collection, if it is there.
+async fn config(client: &Client, name: &str) -> Result<Option<wire::CollectionConfig>> {
+    let mut there = client.list_collections().await?.collections.into_iter();
+    Ok(there.find_map(|collection| collection.config.filter(|config| config.name == name)))
+}
+
+/// What indexes of a collection want of their fields.
+fn indexed_fields(config: &wire::CollectionConfig) -> BTreeMap<String, CellType> {
     // A path in backticks names the field between them.
-    let typed = indexes.map(|index| {
+    let typed = config.indexes.iter().map(|index| {
         (index.field.trim_matches('`').to_owned(), CellType::of_index(index.r#type()))
     });
-    Ok(typed.collect())
+    typed.collect()
 }
 
 /// Refuses to write the rejects over the file that is imported.
@@ -191,10 +207,10 @@ fn check_apart(file: &Path, rejects: &Path) -> Result<()> {
 fn go_on_after(progress: Option<&mut ProgressFile>, made: bool) -> u64 {
     let Some(progress) = progress.filter(|progress| progress.durable_line() > 0) else { return 0 };
     if made {
-        println!("the collection of the import that stopped is gone: beginning at the first line");
+        outln!("the collection of the import that stopped is gone: beginning at the first line");
         progress.begin_anew();
     } else {
-        println!(
+        outln!(
             "going on after line {}, the last one known to be durable (--restart begins anew)",
             progress.durable_line()
         );
@@ -204,12 +220,15 @@ fn go_on_after(progress: Option<&mut ProgressFile>, made: bool) -> u64 {
 
 impl Summary {
     fn describe(&self, rejects: &Path) -> String {
-        let counts =
+        let mut counts =
             format!("{} new, {} replaced, {} rejected", self.created, self.replaced, self.rejected);
-        match self.rejected {
-            0 => counts,
-            _ => format!("{counts} (see {})", rejects.display()),
+        if self.rejected > 0 {
+            counts += &format!(" (see {})", rejects.display());
         }
+        if self.numbered > 0 {
+            counts += &format!("; {} have identifiers made of line numbers", self.numbered);
+        }
+        counts
     }
 }
 
@@ -219,9 +238,7 @@ pub(crate) async fn ensure_collection(
     name: &str,
     durability: Option<Durability>,
 ) -> Result<bool> {
-    let there = client.list_collections().await?;
-    let named = |c: &wire::Collection| c.config.as_ref().is_some_and(|config| config.name == name);
-    if there.collections.iter().any(named) {
+    if config(client, name).await?.is_some() {
         return Ok(false);
     }
     let durability = durability.map_or(wire::Durability::Unspecified, Into::into).into();
@@ -284,6 +301,7 @@ impl Import {
         if self.open_bytes + bytes > CHUNK_BYTES {
             self.send().await?;
         }
+        self.books.summary.numbered += u64::from(row.is_numbered);
         self.open.push(row);
         self.open_bytes += bytes;
         if self.open.len() == self.chunk_size { self.send().await } else { Ok(()) }

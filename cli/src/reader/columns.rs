@@ -5,7 +5,8 @@ use crate::error::{CliError, Result};
 /// Which columns of a table or fields of a record hold what. Names are compared without regard to case.
 #[derive(clap::Args, Clone, Debug, Default, PartialEq)]
 pub(crate) struct Columns {
-    /// Column or field of the identifier [default: `id` or a name like `ChEMBL ID` or `CID`; else the line number]
+    /// Column or field of the identifier; `name` takes the names of SMILES lines and the titles of mol blocks [default: `id` or a
+    /// name like `ChEMBL ID` or `CID`; else the line number]
     #[arg(long)]
     pub(crate) id_column: Option<String>,
     /// Column or field of the structure [default: `smiles`, `canonical_smiles`, `molecule`, `inchi` or the like]
@@ -14,13 +15,23 @@ pub(crate) struct Columns {
     /// Column or field of the text [default: `text`, `description`, `caption` or `definition`]
     #[arg(long)]
     pub(crate) text_column: Option<String>,
-    /// What stands between the cells of a table [default: the comma of a CSV, the tab of a TSV, or what its header has instead]
-    #[arg(long)]
+    /// What stands between the cells of a table, or ends the structure of a SMILES line; `tab` for a tab [default: the comma of a
+    /// CSV, the tab of a TSV, white space after a SMILES, or what the first line has instead]
+    #[arg(long, value_parser = delimiter)]
     pub(crate) delimiter: Option<char>,
 }
 
+fn delimiter(text: &str) -> std::result::Result<char, String> {
+    let mut signs = text.chars();
+    match (text, signs.next(), signs.next()) {
+        ("tab" | "\\t", ..) => Ok('\t'),
+        (_, Some(delimiter), None) => Ok(delimiter),
+        _ => Err("give one character, or tab".into()),
+    }
+}
+
 /// Usual names as [`key`] makes them, the first that is there first.
-const ID_KEYS: [&str; 14] = [
+const ID_KEYS: [&str; 18] = [
     "id",
     "identifier",
     "recordid",
@@ -35,6 +46,11 @@ const ID_KEYS: [&str; 14] = [
     "cid",
     "zincid",
     "registryid",
+    // Of the numbers of CAS some substances have none, so that another identifier goes before.
+    "casno",
+    "casnumber",
+    "casrn",
+    "cas",
 ];
 const MOLECULE_KEYS: [&str; 9] = [
     "smiles",
@@ -50,7 +66,7 @@ const MOLECULE_KEYS: [&str; 9] = [
 const TEXT_KEYS: [&str; 4] = ["text", "description", "caption", "definition"];
 
 /// A name without case, blanks and signs: `ChEMBL ID` and `chembl_id` are one.
-pub(super) fn key(name: &str) -> String {
+pub(crate) fn key(name: &str) -> String {
     let kept = name.chars().filter(|c| c.is_alphanumeric());
     kept.flat_map(char::to_lowercase).collect()
 }
@@ -139,7 +155,14 @@ mod tests {
 
     #[test]
     fn usual_names_are_known_however_they_are_written() {
-        for id in ["ChEMBL ID", "chembl_id", "Molecule ChEMBL ID", "PUBCHEM_COMPOUND_CID", "ID"] {
+        for id in [
+            "ChEMBL ID",
+            "chembl_id",
+            "Molecule ChEMBL ID",
+            "PUBCHEM_COMPOUND_CID",
+            "ID",
+            "CAS No.",
+        ] {
             let roles = Roles::find(
                 &names(&["Canonical SMILES", id, "Description"]),
                 &Columns::default(),
@@ -150,6 +173,16 @@ mod tests {
             assert_eq!(roles.molecule.as_deref(), Some("Canonical SMILES"));
             assert_eq!(roles.text.as_deref(), Some("Description"));
         }
+    }
+
+    #[test]
+    fn a_tab_can_be_named() {
+        assert_eq!(
+            (delimiter("tab"), delimiter("\\t"), delimiter("\t")),
+            (Ok('\t'), Ok('\t'), Ok('\t'))
+        );
+        assert_eq!(delimiter(";"), Ok(';'));
+        assert!(delimiter("").is_err() && delimiter(";;").is_err());
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::io::{BufRead, Read};
 
+use serde_json::Map;
+
 use super::{
     Columns, Format, Lines, Reject, Source,
     fields::{Cell, Raw, Raws},
@@ -10,7 +12,7 @@ use super::{
 use crate::error::{CliError, Result};
 
 /// What a table may have between its cells where its name says something else.
-const OTHER_DELIMITERS: [char; 4] = [',', ';', '\t', '|'];
+pub(super) const OTHER_DELIMITERS: [char; 4] = [',', ';', '\t', '|'];
 
 /// What stands between the cells: as asked for, as the name says, or what the header has where it has nothing of that.
 pub(super) fn delimiter(
@@ -20,12 +22,7 @@ pub(super) fn delimiter(
     notes: &mut Vec<String>,
 ) -> Result<u8> {
     if let Some(asked) = columns.delimiter {
-        let unusable =
-            || CliError::Usage(format!("--delimiter {asked:?}: it must be one byte, and no quote"));
-        return u8::try_from(asked)
-            .ok()
-            .filter(|byte| byte.is_ascii() && *byte != b'"')
-            .ok_or_else(unusable);
+        return byte(asked);
     }
     let usual = if format == Format::Tsv { '\t' } else { ',' };
     let first = Lines::new(source.open()?)
@@ -44,6 +41,13 @@ pub(super) fn delimiter(
         }
         _ => Ok(usual as u8),
     }
+}
+
+/// A delimiter that was asked for, if it can be one.
+pub(super) fn byte(asked: char) -> Result<u8> {
+    let unusable =
+        || CliError::Usage(format!("--delimiter {asked:?}: it must be one byte, and no quote"));
+    u8::try_from(asked).ok().filter(|byte| byte.is_ascii() && *byte != b'"').ok_or_else(unusable)
 }
 
 /// The names in the header, and the rows below it.
@@ -104,7 +108,7 @@ impl Table {
         })?;
         let cell = |cell: &str| Cell::Text(cell.to_owned());
         let fields = self.header.iter().cloned().zip(cells.iter().map(cell)).collect();
-        Ok(Raw { line, structure: None, name: None, fields })
+        Ok(Raw { line, structure: None, name: None, fields, payload: Map::new() })
     }
 
     /// Refuses a row that does not fit its header; `lines` is how many it takes.

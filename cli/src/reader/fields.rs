@@ -29,6 +29,8 @@ pub(super) struct Raw {
     pub(super) name: Option<String>,
     /// Fields in their order. A blank cell is one that is not there.
     pub(super) fields: Vec<(String, Cell)>,
+    /// Fields that the file itself says are payload, whatever their names are; one of `fields` goes before its namesake here.
+    pub(super) payload: Map<String, Value>,
 }
 
 /// The records of a file, or why a line holds none.
@@ -37,6 +39,10 @@ pub(super) type Raws = Box<dyn Iterator<Item = std::result::Result<Raw, Reject>>
 impl Raw {
     /// Notes names and cells.
     pub(super) fn survey(&self, survey: &mut Survey) {
+        if self.name.is_some() {
+            survey.name(NAME);
+        }
+        self.payload.keys().for_each(|name| survey.payload_name(name));
         for (name, cell) in &self.fields {
             match cell {
                 Cell::Text(text) if !text.trim().is_empty() => {
@@ -48,11 +54,16 @@ impl Raw {
     }
 }
 
+/// The field that a name of its own place is.
+pub(super) const NAME: &str = "name";
+
 /// What the fields of a file are taken for.
 #[derive(Clone, Debug)]
 pub(crate) struct Mapping {
     format: Format,
     roles: Roles,
+    /// What the file calls the place of its own that names have.
+    name_title: String,
     types: BTreeMap<String, CellType>,
     /// Fields of the payload, in their order, with a word on their type.
     payload: Vec<(String, String)>,
@@ -62,23 +73,29 @@ pub(crate) struct Mapping {
 
 impl Mapping {
     pub(super) fn new(
-        format: Format,
-        roles: Roles,
-        (names, types): (&[String], Option<Vec<TypedColumn>>),
+        (format, roles): (Format, Roles),
+        survey: &Survey,
+        types: Option<Vec<TypedColumn>>,
         notes: Vec<String>,
     ) -> Self {
-        let is_payload = |name: &String| roles.of(name) == Role::Payload && name != "payload";
-        let payload = match &types {
+        let untyped = |name: &String| (name.clone(), String::new());
+        let mut payload: Vec<(String, String)> = match &types {
             Some(types) => {
-                let payload = types.iter().filter(|column| is_payload(&column.name));
-                payload.map(|column| (column.name.clone(), column.word.clone())).collect()
+                types.iter().map(|column| (column.name.clone(), column.word.clone())).collect()
             }
-            None => {
-                names.iter().filter(|n| is_payload(n)).map(|n| (n.clone(), String::new())).collect()
-            }
+            None => survey.names().iter().map(untyped).collect(),
         };
+        payload.retain(|(name, _)| roles.of(name) == Role::Payload);
+        let only_there =
+            survey.payload_names().iter().filter(|name| !survey.names().contains(name));
+        payload.extend(only_there.map(untyped));
         let types = types.into_iter().flatten().map(|column| (column.name, column.cells)).collect();
-        Self { format, roles, types, payload, notes }
+        Self { format, roles, name_title: NAME.into(), types, payload, notes }
+    }
+
+    /// The same for a file that calls its names so.
+    pub(super) fn with_name_title(self, title: &str) -> Self {
+        Self { name_title: title.to_owned(), ..self }
     }
 
     /// Whether identifiers are made of the line numbers.
@@ -92,14 +109,23 @@ impl Mapping {
     /// The row has neither a structure nor a text, or a value that no message can hold.
     pub(super) fn row(&self, raw: Raw, stem: &str) -> std::result::Result<Row, Reject> {
         let line = raw.line;
-        self.record(raw, stem)
-            .map(|record| Row { line, record })
-            .map_err(|reason| Reject { line, reason })
+        let reject = |reason| Reject { line, reason };
+        let mut record = self.record(raw).map_err(reject)?;
+        let is_numbered = record.id.is_empty();
+        if is_numbered {
+            record.id = format!("{stem}:{line}");
+        }
+        Ok(Row { line, record, is_numbered })
     }
 
-    fn record(&self, raw: Raw, stem: &str) -> std::result::Result<wire::Record, String> {
+    /// The record, with an empty identifier where the row has none.
+    fn record(&self, raw: Raw) -> std::result::Result<wire::Record, String> {
         let (mut id, mut molecule, mut text) = (None, raw.structure, None);
         let mut payload = Map::new();
+        for (name, value) in raw.payload.into_iter().filter(|(_, value)| !value.is_null()) {
+            check(&name, &value)?;
+            payload.insert(name, value);
+        }
         for (name, cell) in raw.fields {
             let place = match self.roles.of(&name) {
                 Role::Id if id.is_none() => &mut id,
@@ -116,13 +142,18 @@ impl Mapping {
             *place = written(&name, cell)?;
         }
         if let Some(name) = raw.name {
-            payload.entry("name").or_insert_with(|| name.into());
+            match self.roles.of(&self.name_title) {
+                Role::Id if id.is_none() => id = Some(name.clone()),
+                Role::Text if text.is_none() => text = Some(name.clone()),
+                _ => {}
+            }
+            payload.entry(NAME).or_insert_with(|| name.into());
         }
         if molecule.is_none() && text.is_none() {
             return Err("neither a structure nor a text".into());
         }
         Ok(wire::Record {
-            id: id.unwrap_or_else(|| format!("{stem}:{}", raw.line)),
+            id: id.unwrap_or_default(),
             molecule: molecule.as_deref().map(structure),
             text,
             payload: Some(moiety_rpc::convert::payload_to_wire(&payload)),

@@ -16,17 +16,12 @@ pub(super) fn rows(input: Box<dyn BufRead>) -> Raws {
             Ok(text) => text,
             Err(reason) => return Some(Err(Reject { line, reason })),
         };
-        Some(fields(&text).map_err(|reason| Reject { line, reason }).map(|fields| Raw {
-            line,
-            structure: None,
-            name: None,
-            fields,
-        }))
+        Some(raw(line, &text).map_err(|reason| Reject { line, reason }))
     }))
 }
 
-/// The fields of an object, those of its `payload` before the others.
-fn fields(text: &str) -> std::result::Result<Vec<(String, Cell)>, String> {
+/// The fields of an object; those of its `payload` are payload, whatever their names are.
+fn raw(line: u64, text: &str) -> std::result::Result<Raw, String> {
     let mut object: Map<String, Value> =
         serde_json::from_str(text).map_err(|e| not_an_object(&e))?;
     if let Some(digits) = long_integer(text) {
@@ -34,14 +29,13 @@ fn fields(text: &str) -> std::result::Result<Vec<(String, Cell)>, String> {
             "the integer {digits} has more digits than a number can hold; write it as a string"
         ));
     }
-    let mut fields = match object.remove("payload") {
+    let payload = match object.remove("payload") {
         None | Some(Value::Null) => Map::new(),
         Some(Value::Object(payload)) => payload,
         Some(_) => return Err("`payload` is not an object".into()),
     };
-    // Of a field that is in both, the one outside counts.
-    fields.extend(object);
-    Ok(fields.into_iter().map(|(name, value)| (name, Cell::Json(value))).collect())
+    let fields = object.into_iter().map(|(name, value)| (name, Cell::Json(value))).collect();
+    Ok(Raw { line, structure: None, name: None, fields, payload })
 }
 
 /// What is wrong with a line; its number in the file is told beside it.

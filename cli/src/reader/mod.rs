@@ -25,7 +25,7 @@ use moiety_chem::Molecule;
 use moiety_rpc::wire;
 
 pub(crate) use self::{
-    columns::{Columns, Roles},
+    columns::{Columns, Roles, key},
     fields::Mapping,
     lines::Lines,
     source::{Source, reader},
@@ -54,6 +54,8 @@ pub(crate) enum Format {
 pub(crate) struct Row {
     pub(crate) line: u64,
     pub(crate) record: wire::Record,
+    /// Whether its identifier is made of the line number.
+    pub(crate) is_numbered: bool,
 }
 
 /// A line that holds no record.
@@ -100,16 +102,28 @@ pub(crate) fn open(source: &Source, reading: Reading<'_>) -> Result<Opened> {
         }
         _ => None,
     };
+    let layout = match (format, columns.delimiter) {
+        (Format::Smiles, _) => smiles::Layout::of(source, &columns, &mut notes)?,
+        (Format::Jsonl | Format::Sdf, Some(asked)) => {
+            return Err(CliError::Usage(format!(
+                "--delimiter {asked:?}: files of this format have none; leave it out, or name another --format"
+            )));
+        }
+        _ => smiles::Layout::default(),
+    };
     let raws = || -> Result<(Vec<String>, Raws)> {
         let input = source.open()?;
         Ok(match (format, delimiter) {
             (_, Some(delimiter)) => delimited::rows(input, delimiter)?,
-            (Format::Smiles, _) => (Vec::new(), smiles::rows(input)),
+            (Format::Smiles, _) => (Vec::new(), smiles::rows(input, layout.clone())),
             (Format::Jsonl, _) => (Vec::new(), jsonl::rows(input)),
             _ => (Vec::new(), sdf::rows(input)),
         })
     };
-    let survey = survey(raws()?, format);
+    let survey = match format {
+        Format::Smiles => Survey::of_names(&[layout.name_title()]),
+        _ => survey(raws()?),
+    };
     let has_structure = matches!(format, Format::Smiles | Format::Sdf);
     let roles = Roles::find(survey.names(), &columns, has_structure)?;
     if roles.molecule.is_none() && roles.text.is_none() && !has_structure {
@@ -118,20 +132,18 @@ pub(crate) fn open(source: &Source, reading: Reading<'_>) -> Result<Opened> {
     let none = BTreeMap::new();
     let typed = matches!(format, Format::Csv | Format::Tsv | Format::Sdf);
     let types = typed.then(|| survey.types(reading.indexed.unwrap_or(&none)));
-    let mapping = Mapping::new(format, roles, (survey.names(), types), notes);
+    let mapping = Mapping::new((format, roles), &survey, types, notes);
+    let mapping = mapping.with_name_title(layout.name_title());
     let (stem, of_rows) = (source.stem(), mapping.clone());
     let (_, rows) = raws()?;
     let rows = rows.map(move |raw| raw.and_then(|raw| of_rows.row(raw, &stem)));
     Ok(Opened { rows: Box::new(rows), mapping })
 }
 
-/// Looks at the fields of all records; those of a SMILES file are known.
-fn survey((header, raws): (Vec<String>, Raws), format: Format) -> Survey {
-    let mut survey = Survey::default();
-    header.iter().for_each(|name| survey.name(name));
-    if format != Format::Smiles {
-        raws.flatten().for_each(|raw| raw.survey(&mut survey));
-    }
+/// Looks at the fields of all records.
+fn survey((header, raws): (Vec<String>, Raws)) -> Survey {
+    let mut survey = Survey::of_names(&header);
+    raws.flatten().for_each(|raw| raw.survey(&mut survey));
     survey
 }
 

@@ -3,6 +3,7 @@
 use std::io::BufRead;
 
 use moiety_chem::{ChemError, Place, SdfReader, SdfRecord};
+use serde_json::Map;
 
 use super::{
     Reject,
@@ -39,6 +40,7 @@ fn row(record: SdfRecord) -> Raw {
         name: (!title.is_empty()).then(|| title.to_owned()),
         structure: Some(record.mol_block),
         fields: record.fields.into_iter().map(|(name, value)| (name, Cell::Text(value))).collect(),
+        payload: Map::new(),
     }
 }
 

@@ -2,45 +2,109 @@
 
 use std::io::BufRead;
 
-use super::{
-    Lines, Reject,
-    columns::key,
-    fields::{Raw, Raws},
-};
+use serde_json::Map;
 
-pub(super) fn rows(input: Box<dyn BufRead>) -> Raws {
+use super::{
+    Columns, Lines, Reject, Source,
+    columns::key,
+    delimited::{self, OTHER_DELIMITERS},
+    fields::{NAME, Raw, Raws},
+    starts_as_smiles,
+};
+use crate::error::Result;
+
+/// How the lines of a file are to be split.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Layout {
+    /// What ends a structure where it is not white space.
+    delimiter: Option<char>,
+    /// What the header calls the names.
+    pub(super) name_title: Option<String>,
+}
+
+impl Layout {
+    /// As asked for, or as the first line shows.
+    pub(super) fn of(source: &Source, columns: &Columns, notes: &mut Vec<String>) -> Result<Self> {
+        let asked = columns.delimiter.map(delimited::byte).transpose()?.map(char::from);
+        let mut lines =
+            Lines::new(source.open()?).filter_map(|(line, text)| Some((line, text.ok()?)));
+        let first = lines.find(|(_, text)| !text.trim().is_empty() && !text.starts_with('#'));
+        let (line, first) = first.unwrap_or_default();
+        let delimiter = asked.or_else(|| guessed(first.trim()));
+        if let (None, Some(delimiter)) = (asked, delimiter) {
+            notes.push(format!(
+                "a structure ends at {delimiter:?}, by the first line (--delimiter says otherwise)"
+            ));
+        }
+        let (head, title) = split(first.trim(), delimiter);
+        let is_titled = line == 1 && is_header(head) && !title.is_empty();
+        Ok(Self { delimiter, name_title: is_titled.then(|| title.to_owned()) })
+    }
+
+    /// The name of the field that names are.
+    pub(super) fn name_title(&self) -> &str {
+        self.name_title.as_deref().unwrap_or(NAME)
+    }
+
+    /// Blank lines, comments and a header hold nothing.
+    fn row(&self, line: u64, text: &str) -> Option<Raw> {
+        let (structure, name) = split(text, self.delimiter);
+        if structure.is_empty() && name.is_empty() || structure.starts_with('#') {
+            return None;
+        }
+        if line == 1 && is_header(structure) {
+            return None;
+        }
+        Some(Raw {
+            line,
+            structure: (!structure.is_empty()).then(|| structure.to_owned()),
+            name: (!name.is_empty()).then(|| name.to_owned()),
+            fields: Vec::new(),
+            payload: Map::new(),
+        })
+    }
+}
+
+pub(super) fn rows(input: Box<dyn BufRead>, layout: Layout) -> Raws {
     Box::new(Lines::new(input).filter_map(move |(line, text)| match text {
-        Ok(text) => row(line, text.trim()).map(Ok),
+        Ok(text) => layout.row(line, text.trim()).map(Ok),
         Err(reason) => Some(Err(Reject { line, reason })),
     }))
 }
 
-/// Blank lines, comments and a header hold nothing.
-fn row(line: u64, text: &str) -> Option<Raw> {
-    let (structure, name) = split(text);
-    let first = structure.split_whitespace().next()?;
-    if first.starts_with('#') || (line == 1 && key(first).ends_with("smiles")) {
-        return None;
-    }
-    let name = name.trim();
-    Some(Raw {
-        line,
-        structure: Some(structure.to_owned()),
-        name: (!name.is_empty()).then(|| name.to_owned()),
-        fields: Vec::new(),
-    })
+fn is_header(first: &str) -> bool {
+    key(first).ends_with("smiles")
+}
+
+/// The delimiter of a line whose first word is a structure, or the title of one, only up to it.
+fn guessed(line: &str) -> Option<char> {
+    let word = line.split_whitespace().next()?;
+    let is_structure = |text: &str| is_header(text) || starts_as_smiles(text);
+    let ends_there = |delimiter: &char| {
+        word.split_once(*delimiter).is_some_and(|(structure, _)| is_structure(structure))
+    };
+    if starts_as_smiles(word) { None } else { OTHER_DELIMITERS.into_iter().find(ends_there) }
 }
 
 /// The structure, an extension between bars included, and what follows it.
-fn split(text: &str) -> (&str, &str) {
-    let smiles = text.find(char::is_whitespace).unwrap_or(text.len());
+fn split(text: &str, delimiter: Option<char>) -> (&str, &str) {
+    let ends = |c: char| c.is_whitespace() || Some(c) == delimiter;
+    let smiles = text.find(ends).unwrap_or(text.len());
     let rest = &text[smiles..];
-    let extension = rest.trim_start().strip_prefix('|').and_then(|extension| extension.find('|'));
-    let end = match extension {
-        Some(close) => smiles + (rest.len() - rest.trim_start().len()) + close + 2,
+    let blank = rest.len() - rest.trim_start().len();
+    let extension = rest[blank..].strip_prefix('|').filter(|_| delimiter != Some('|'));
+    let end = match extension.and_then(|extension| extension.find('|')) {
+        Some(close) => smiles + blank + close + 2,
         None => smiles,
     };
-    text.split_at(end)
+    let (structure, name) = match delimiter {
+        None => text.split_at(end),
+        Some(delimiter) => match text[end..].split_once(delimiter) {
+            Some((before, name)) => (&text[..end + before.len()], name),
+            None => (text, ""),
+        },
+    };
+    (structure.trim(), name.trim())
 }
 
 #[cfg(test)]
@@ -48,7 +112,7 @@ mod tests {
     use super::*;
 
     fn read(file: &'static str) -> Vec<Raw> {
-        rows(Box::new(file.as_bytes())).map(|row| row.expect("row")).collect()
+        rows(Box::new(file.as_bytes()), Layout::default()).map(|row| row.expect("row")).collect()
     }
 
     #[test]
@@ -75,5 +139,22 @@ mod tests {
                 ("CC", None),
             ]
         );
+    }
+
+    #[test]
+    fn a_delimiter_ends_a_structure_but_not_within_its_extension() {
+        for (line, delimiter, expected) in [
+            ("CCO;ethyl alcohol", ';', ("CCO", "ethyl alcohol")),
+            ("O[C@H](Br)C |&1:1,3|,Z1", ',', ("O[C@H](Br)C |&1:1,3|", "Z1")),
+            ("CCO|ethanol", '|', ("CCO", "ethanol")),
+            ("CCO", ';', ("CCO", "")),
+            (";x", ';', ("", "x")),
+        ] {
+            assert_eq!(split(line, Some(delimiter)), expected, "{line}");
+        }
+        assert_eq!(guessed("CCO;ethyl alcohol"), Some(';'));
+        assert_eq!(guessed("SMILES,id"), Some(','));
+        assert_eq!(guessed("CCO ethanol;x"), None);
+        assert_eq!(guessed("nonsense;x"), None);
     }
 }

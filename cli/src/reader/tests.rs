@@ -202,6 +202,52 @@ fn a_column_that_is_asked_for_is_found_in_any_case_or_the_fields_are_listed() {
 }
 
 #[test]
+fn a_name_of_its_own_place_can_be_the_identifier() {
+    let columns = Columns { id_column: Some("Name".into()), ..Columns::default() };
+    let reading = Reading { columns: Some(&columns), ..Reading::default() };
+    let files = [
+        ("a.smi", "O  water\nO\n".to_owned()),
+        ("a.sdf", [format!("water{}", sdf(&[])), sdf(&[])].concat()),
+        ("a.csv", "smiles,name\nO,water\nO,\n".to_owned()),
+        ("a.jsonl", "{\"smiles\": \"O\", \"name\": \"water\"}\n{\"smiles\": \"O\"}\n".to_owned()),
+    ];
+    for (name, content) in &files {
+        let rows = read_with(name, content.as_bytes(), reading).expect("names are there");
+        assert_eq!(record(&rows, 0).id, "water", "{name}");
+        assert!(record(&rows, 1).id.starts_with("a:"), "{name}");
+    }
+    let asked = Columns { id_column: Some("nonsense".into()), ..Columns::default() };
+    assert!(refused("a.smi", "O water\n", asked).ends_with("the file has: name"));
+}
+
+#[test]
+fn the_header_of_a_smiles_file_says_what_its_names_are() {
+    let file = "smiles\tid\nO[C@H](Br)[C@H](F)C |&1:1,3|\tZ1\nCCO ethanol\nCC\n";
+    let rows = read("a.cxsmiles", file);
+    let ids: Vec<_> = (0..3).map(|at| record(&rows, at).id.as_str()).collect();
+    assert_eq!(ids, ["Z1", "ethanol", "a:4"]);
+    assert_eq!(payload(record(&rows, 0))["name"], json!("Z1"));
+    let rows = read("a.smi", "SMILES;Description\nCCO;an alcohol\n");
+    assert_eq!(record(&rows, 0).text.as_deref(), Some("an alcohol"));
+    let rows = read("a.smi", "CCO;ethyl alcohol\nCC;ethane\n");
+    assert_eq!(payload(record(&rows, 0))["name"], json!("ethyl alcohol"));
+    assert_eq!(record(&rows, 1).id, "a:2");
+}
+
+#[test]
+fn what_json_lines_call_payload_is_payload_whatever_its_name() {
+    let rows = read(
+        "a.jsonl",
+        "{\"smiles\":\"O\",\"payload\":{\"id\":7,\"description\":\"wet\",\"gone\":null},\"n\":1}\n",
+    );
+    assert_eq!((record(&rows, 0).id.as_str(), record(&rows, 0).text.as_deref()), ("a:1", None));
+    assert_eq!(
+        payload(record(&rows, 0)),
+        *json!({"id": 7, "description": "wet", "n": 1}).as_object().expect("object")
+    );
+}
+
+#[test]
 fn numbers_are_typed_by_their_column_and_by_the_index_of_their_field() {
     let table = "id,smiles,MolWt,AlogP,code\na,O,60.10,1e0,007\nb,O,59,+0.5,12\nc,O,None,9007199254740993,3\n";
     let rows = read("a.csv", table);
@@ -266,6 +312,17 @@ fn a_table_of_any_delimiter_is_read_with_a_word() {
     let reading = Reading { columns: Some(&columns), ..Reading::default() };
     let rows = read_with("a.csv", b"id!smiles\nx!CCO\n", reading).expect("file");
     assert_eq!(record(&rows, 0).id, "x");
+}
+
+#[test]
+fn a_delimiter_is_refused_where_there_is_none() {
+    for (name, content) in [("a.sdf", sdf(&[])), ("a.jsonl", "{\"smiles\":\"O\"}\n".to_owned())] {
+        let asked = Columns { delimiter: Some(';'), ..Columns::default() };
+        let error = refused(name, &content, asked);
+        assert!(error.contains("--delimiter") && error.contains("--format"), "{error}");
+    }
+    let asked = Columns { delimiter: Some('é'), ..Columns::default() };
+    assert!(refused("a.smi", "O\n", asked).contains("one byte"));
 }
 
 #[test]

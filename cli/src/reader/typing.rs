@@ -1,7 +1,7 @@
 //! What the cells of a column are: numbers, truth values, or text. A cell of a CSV, TSV or SD file does not say, so its column
 //! does, and an index of the collection goes before both.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use moiety_engine::limits::MAX_EXACT_INTEGER;
 use moiety_rpc::wire::FieldType;
@@ -148,14 +148,32 @@ impl Seen {
 pub(super) struct Survey {
     names: Vec<String>,
     seen: HashMap<String, Seen>,
+    /// Names within what the file itself says is payload.
+    payload_names: Vec<String>,
+    payload_seen: HashSet<String>,
 }
 
 impl Survey {
+    /// One that knows these names so far.
+    pub(super) fn of_names(names: &[impl AsRef<str>]) -> Self {
+        let mut survey = Self::default();
+        names.iter().for_each(|name| survey.name(name.as_ref()));
+        survey
+    }
+
     /// Notes a name without a cell.
     pub(super) fn name(&mut self, name: &str) {
         if !self.seen.contains_key(name) && self.names.len() < MAX_COLUMNS {
             self.names.push(name.to_owned());
             self.seen.insert(name.to_owned(), Seen::default());
+        }
+    }
+
+    /// Notes a name of a field that the file itself says is payload.
+    pub(super) fn payload_name(&mut self, name: &str) {
+        if !self.payload_seen.contains(name) && self.payload_names.len() < MAX_COLUMNS {
+            self.payload_names.push(name.to_owned());
+            self.payload_seen.insert(name.to_owned());
         }
     }
 
@@ -169,6 +187,10 @@ impl Survey {
 
     pub(super) fn names(&self) -> &[String] {
         &self.names
+    }
+
+    pub(super) fn payload_names(&self) -> &[String] {
+        &self.payload_names
     }
 
     /// The type of each column, those of indexes first.
