@@ -1,13 +1,13 @@
 //! `moiety search`: one query, a table that a person likes to read, or JSON lines.
 
 use clap::ValueEnum;
-use moiety_rpc::{Client, wire};
+use moiety_rpc::{Client, ClientError, wire};
 use serde_json::json;
 
 use crate::{
     connect::ServerArgs,
     error::{CliError, Result, at},
-    explain, plan, structure, table,
+    explain, output, plan, structure, table,
 };
 
 #[derive(clap::Args)]
@@ -101,23 +101,23 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let query = args.query.to_wire()?;
     let request = args.request(query.clone())?;
     let connection = args.server.connect().await?;
-    let response = connection.client.query(request).await?;
+    let response = connection.client.query(request).await.map_err(|e| args.query.refused(e))?;
     if args.json {
-        response.hits.iter().enumerate().for_each(|(i, hit)| println!("{}", hit_json(i + 1, hit)));
+        response.hits.iter().enumerate().for_each(|(i, hit)| outln!("{}", hit_json(i + 1, hit)));
     } else {
-        println!("{}", table::hits(&response));
+        outln!("{}", table::hits(&response));
     }
     for warning in response.filter.iter().flat_map(|filter| &filter.warnings) {
-        eprintln!("moiety: {warning}");
+        errln!("moiety: {warning}");
     }
     if let (true, Some(filter)) = (args.plan, &response.filter) {
-        println!("{}", plan::describe(filter));
+        outln!("{}", plan::describe(filter));
     }
     let query_text = args.query.text.as_deref();
-    for hit in response.hits.iter().take(args.explain as usize) {
+    for hit in response.hits.iter().take(args.explain as usize).take_while(|_| output::is_read()) {
         let request = args.explained(query.clone(), hit);
         let explanation = connection.client.explain(request).await?;
-        println!("{}", explain::describe(hit, query_text, &explanation));
+        outln!("{}", explain::describe(hit, query_text, &explanation));
     }
     connection.close().await
 }
@@ -140,6 +140,25 @@ impl QueryArgs {
         };
         Ok(wire::Query { asked: Some(asked) })
     }
+}
+
+impl QueryArgs {
+    /// What was refused, and how to ask where a name stands in place of a structure.
+    fn refused(&self, error: ClientError) -> CliError {
+        let is_structure = matches!(&error, ClientError::Refused { violations, .. }
+            if violations.iter().any(|violation| violation.field == "query.molecule"));
+        match &self.smiles {
+            Some(text) if is_structure && may_be_words(text) => CliError::Usage(format!(
+                "{error}\na name or words are asked with --text: --text {text:?}"
+            )),
+            _ => error.into(),
+        }
+    }
+}
+
+/// Whether a text that is no structure may be a name: short, and without the signs that only structures have.
+fn may_be_words(text: &str) -> bool {
+    text.len() <= 80 && !text.starts_with("InChI=") && !text.contains(['=', '#', '@', '\\', '/'])
 }
 
 impl Args {
@@ -247,6 +266,16 @@ fn hit_json(rank: usize, hit: &wire::Hit) -> serde_json::Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_in_place_of_a_structure_is_told_where_to_go() {
+        for name in ["aspirin", "2,4-dinitrophenol", "benzo[a]pyrene", "a sweet acid"] {
+            assert!(may_be_words(name), "{name}");
+        }
+        for broken in ["CC(=O", "InChI=1S/CH4", "C[C@H", &"C(".repeat(60)] {
+            assert!(!may_be_words(broken), "{broken}");
+        }
+    }
 
     #[test]
     fn condition_without_an_equals_sign_says_how_to_write_it() {
