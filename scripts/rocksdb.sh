@@ -15,9 +15,9 @@ files_per_unit=48
 version_of() { sed -n "/^name = \"$1\"\$/{n;s/version = \"\(.*\)\"/\1/p}" Cargo.lock; }
 
 source_of() {
-    local found=("${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/"$1-$(version_of "$1")")
+    local found=("${CARGO_HOME:-${HOME:-/root}/.cargo}"/registry/src/*/"$1-$(version_of "$1")")
     [ -d "${found[0]}" ] || cargo fetch --locked --quiet >&2
-    found=("${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/"$1-$(version_of "$1")")
+    found=("${CARGO_HOME:-${HOME:-/root}/.cargo}"/registry/src/*/"$1-$(version_of "$1")")
     [ -d "${found[0]}" ] || fail "the sources of $1 are not in cargo's registry, and cargo fetch did not bring them"
     echo "${found[0]}"
 }
@@ -37,7 +37,9 @@ aarch64) flags+=(-march=armv8-a+crc+aes+crypto) ;;
 esac
 
 key="$({ basename "$crate" "$lz4"; "$compiler" --version; echo "${flags[@]}" "$files_per_unit"; } | sha256sum | cut -c1-12)"
-cache="${XDG_CACHE_HOME:-$HOME/.cache}/moiety"
+cache="${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/moiety"
+# Where the home directory cannot be written, the library lies with what cargo builds.
+mkdir -p "$cache" 2>/dev/null && [ -w "$cache" ] || cache="$target/rocksdb"
 library="$cache/rocksdb-$(version_of librocksdb-sys | sed 's/.*+//')-$key"
 if [ -e "$library/librocksdb.a" ]; then
     echo "$library"

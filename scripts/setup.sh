@@ -96,7 +96,10 @@ debian_has() {
 ensure_rocksdb() {
     [ -z "${ROCKSDB_LIB_DIR:-}" ] && [ "$(uname -s)" = Linux ] || return 0
     local library wanted
-    library="$(scripts/rocksdb.sh)" || fail "RocksDB could not be compiled; what the compiler said is above"
+    if ! library="$(scripts/rocksdb.sh)"; then
+        say "RocksDB could not be compiled at once (see above): cargo will compile it file by file, which takes most of an hour"
+        return
+    fi
     wanted="$(printf '# Written by scripts/setup.sh: the RocksDB that scripts/rocksdb.sh has compiled.\n[env]\nROCKSDB_LIB_DIR = "%s"\nROCKSDB_STATIC = "1"' "$library")"
     if [ -e .cargo/config.toml ] && ! grep -q 'ROCKSDB_LIB_DIR' .cargo/config.toml; then
         say "leaving your .cargo/config.toml as it is; for a quick build add to it: ${wanted#*$'\n'}"
