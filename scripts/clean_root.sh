@@ -51,7 +51,7 @@ for command in "${commands[@]}"; do
     started=$SECONDS
     env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 \
         chroot "$root" bash -c "cd /root/moiety && time $command" </dev/null 2>&1 | tee -a "$log" |
-        grep -E '^(==|set-up|real|user|loaded|»|moiety:|[0-9]+ (of|passed))' || fail "$command failed; see $log"
+        grep --line-buffered -E '^(==|set-up|real|user|loaded|»|moiety:|[0-9]+ (of|passed))' || fail "$command failed; see $log"
     say "$command: $(((SECONDS - started) / 60)) min $(((SECONDS - started) % 60)) s on $(nproc) cores" | tee -a "$log"
 done
 du -sh "$root/root/moiety/target" "$root/root/.cache" | tee -a "$log"

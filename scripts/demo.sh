@@ -3,7 +3,7 @@
 #
 #   scripts/demo.sh [--serve]    with --serve it goes on serving on 127.0.0.1:7400
 #
-# The first build compiles RocksDB and takes a while: some fifteen minutes on two cores. It is done once.
+# From nothing that takes some sixteen minutes on two cores, by scripts/clean_root.sh; later builds take what has changed.
 set -euo pipefail
 source "$(dirname "$0")/environment.sh"
 
